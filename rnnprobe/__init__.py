@@ -1,0 +1,65 @@
+"""Tune, probe and explain recurrent Keras classifiers.
+
+Importing the package imports neither Keras nor NumPy; a name is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rnnprobe._registry import load_object
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "Bounds": "rnnprobe.records:Bounds",
+    "Classifier": "rnnprobe.protocols:Classifier",
+    "KerasClassifier": "rnnprobe.classifier:KerasClassifier",
+    "ModelSpec": "rnnprobe.records:ModelSpec",
+    "RecurrentHyperModel": "rnnprobe.search.hypermodel:RecurrentHyperModel",
+    "RnnprobeError": "rnnprobe.errors:RnnprobeError",
+    "Run": "rnnprobe.records:Run",
+    "SearchSpace": "rnnprobe.search.space:SearchSpace",
+    "SequenceDataset": "rnnprobe.records:SequenceDataset",
+    "Split": "rnnprobe.records:Split",
+    "TrainSpec": "rnnprobe.records:TrainSpec",
+    "build_model": "rnnprobe.models:build_model",
+    "find_confusions": "rnnprobe.confusions.pairs:find_confusions",
+    "load_dataset": "rnnprobe.datasets._load:load_dataset",
+    "load_model": "rnnprobe.models:load_model",
+    "save_model": "rnnprobe.models:save_model",
+    "train": "rnnprobe.training:train",
+    "tune": "rnnprobe.search.tuner:tune",
+}
+
+__all__ = sorted(_PUBLIC)
+
+if TYPE_CHECKING:
+    from rnnprobe.classifier import KerasClassifier as KerasClassifier
+    from rnnprobe.confusions.pairs import find_confusions as find_confusions
+    from rnnprobe.datasets._load import load_dataset as load_dataset
+    from rnnprobe.errors import RnnprobeError as RnnprobeError
+    from rnnprobe.models import build_model as build_model
+    from rnnprobe.models import load_model as load_model
+    from rnnprobe.models import save_model as save_model
+    from rnnprobe.protocols import Classifier as Classifier
+    from rnnprobe.records import Bounds as Bounds
+    from rnnprobe.records import ModelSpec as ModelSpec
+    from rnnprobe.records import Run as Run
+    from rnnprobe.records import SequenceDataset as SequenceDataset
+    from rnnprobe.records import Split as Split
+    from rnnprobe.records import TrainSpec as TrainSpec
+    from rnnprobe.search.hypermodel import RecurrentHyperModel as RecurrentHyperModel
+    from rnnprobe.search.space import SearchSpace as SearchSpace
+    from rnnprobe.search.tuner import tune as tune
+    from rnnprobe.training import train as train
+
+
+def __getattr__(name: str) -> object:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'rnnprobe' has no attribute '{name}'")
+    return load_object(_PUBLIC[name])
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,50 @@
+"""The metadata that rnnprobe adds to a Keras archive: one more entry, which Keras ignores."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rnnprobe._files import METADATA_ENTRY
+from rnnprobe.errors import ModelError
+
+SCHEMA = "rnnprobe.model/1"
+
+
+def add_metadata(path: Path, metadata: Mapping[str, Any]) -> None:
+    """Add the entry `rnnprobe.json` to the Keras archive at `path`."""
+    with zipfile.ZipFile(path, "a") as archive:
+        document = {"schema": SCHEMA, **metadata}
+        archive.writestr(METADATA_ENTRY, json.dumps(document, ensure_ascii=False, indent=1))
+
+
+def read_metadata(path: Path) -> dict[str, Any] | None:
+    """Return what `add_metadata` wrote, or None for an archive without it.
+
+    Raises:
+        ModelError: The file is no Keras archive, or its entry is damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            if "config.json" not in names:
+                raise ModelError(
+                    f"'{path}' is a zip file but no Keras archive: it has no config.json."
+                )
+            if METADATA_ENTRY not in names:
+                return None
+            document = json.loads(archive.read(METADATA_ENTRY))
+    except (OSError, zipfile.BadZipFile, ValueError) as exc:
+        raise ModelError(
+            f"Cannot read '{path}' as a Keras archive: {exc}. "
+            "Expected a file written by model.save('name.keras')."
+        ) from exc
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        raise ModelError(
+            f"The rnnprobe.json inside '{path}' is not of schema {SCHEMA}; "
+            "it was damaged or written by another version of rnnprobe."
+        )
+    return document

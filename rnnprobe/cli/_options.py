@@ -1,0 +1,367 @@
+"""Options that several commands share, and how a command begins and ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rnnprobe.datasets import LAYOUTS
+from rnnprobe.errors import RnnprobeError
+from rnnprobe.search.space import AXES, Value, parse_axis
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from rnnprobe.datasets._csv import CsvColumns
+    from rnnprobe.records import SequenceDataset
+    from rnnprobe.table import Report
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+FORMATS = ("md", "csv", "json")
+
+
+class Command(click.Command):
+    """A command whose errors end in one line and the status that belongs to them."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except Exception as exc:
+            if ctx.params.get("verbose", 0) >= 2:
+                raise
+            raise _failure(exc) from exc
+
+
+class _Failure(click.ClickException):
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code  # type: ignore[misc]  # Click sets it so itself
+
+
+def _failure(exc: Exception) -> click.ClickException:
+    if isinstance(exc, RnnprobeError):
+        return _Failure(str(exc), exc.exit_status)
+    reason = str(exc).strip().splitlines() or [""]
+    return click.ClickException(
+        f"{type(exc).__name__}: {reason[0]} This is a fault of rnnprobe; -vv shows where."
+    )
+
+
+def _compose(*decorators: Decorator) -> Decorator:
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return decorate
+
+
+def _read_config(ctx: click.Context, parameter: click.Parameter, path: Path | None) -> None:
+    """Make the command's table in a TOML file its defaults."""
+    del parameter
+    if path is None:
+        return
+    import tomllib
+
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as exc:
+        raise click.BadParameter(f"cannot read '{path}' as TOML: {exc}", ctx) from exc
+    name = ctx.info_name or ""
+    section = document.get(name, {})
+    options = {option.name: option for option in ctx.command.params}
+    defaults = {}
+    for key, value in section.items() if isinstance(section, dict) else []:
+        option = key.replace("-", "_")
+        if option not in options:
+            raise click.BadParameter(f"'{path}' sets '{key}', which '{name}' has not", ctx)
+        defaults[option] = _as_typed(value)
+    ctx.default_map = defaults
+
+
+def _as_typed(value: Any) -> Any:
+    """Return a TOML value as it would be typed."""
+    if isinstance(value, list):
+        return ",".join(str(_as_typed(item)) for item in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value
+
+
+output_options = _compose(
+    click.option(
+        "--format",
+        "format_name",
+        type=click.Choice(FORMATS),
+        help="Format of the result.  [default: md]",
+    ),
+    click.option(
+        "-o",
+        "--output",
+        type=click.Path(path_type=Path),
+        help="Write the result to this file; .md, .csv or .json picks the format.",
+    ),
+    click.option("--force", is_flag=True, help="Replace files that rnnprobe did not write."),
+    click.option("-q", "--quiet", is_flag=True, help="No progress and no notes."),
+    click.option("-v", "--verbose", count=True, help="Also Keras's own messages; -vv tracebacks."),
+    click.option(
+        "--config",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        is_eager=True,
+        expose_value=False,
+        callback=_read_config,
+        help="TOML file with a table of defaults for each command.",
+    ),
+)
+
+plots_option = click.option(
+    "--plots",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Also draw pictures into this folder.",
+)
+
+column_options = _compose(
+    click.option("--label-column", help="CSV: the class.  [default: label or target]"),
+    click.option("--text-column", help="CSV: the text.  [default: all numbers are a series]"),
+    click.option("--id-column", help="CSV, long: what the rows of one example share."),
+    click.option("--time-column", help="CSV, long: what orders the rows of one example."),
+)
+
+layout_option = click.option(
+    "--layout", type=click.Choice(LAYOUTS), help="How pictures become sequences.  [default: rows]"
+)
+
+limit_option = click.option(
+    "--limit-examples",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Use at most N examples of each part, stratified.",
+)
+
+seed_option = click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
+)
+
+import_option = click.option(
+    "--import",
+    "imports",
+    multiple=True,
+    metavar="FILE|MODULE",
+    help="Import your registered Keras classes first; may be repeated.",
+)
+
+
+def data_options(default: str | None, help_text: str) -> Decorator:
+    """Return the options that say which data to use.
+
+    Args:
+        default: The data set where none is named.
+        help_text: Of `--data`.
+    """
+    return _compose(
+        click.option(
+            "--data",
+            default=default,
+            show_default=default is not None,
+            metavar="NAME|PATH",
+            help=help_text,
+        ),
+        layout_option,
+        limit_option,
+        column_options,
+    )
+
+
+def axis_options(*, several: bool) -> Decorator:
+    """Return one option per axis of a search.
+
+    Args:
+        several: Whether an option takes lists and ranges; otherwise one value.
+    """
+
+    def parse(ctx: click.Context, parameter: click.Parameter, text: str | None) -> Any:
+        if text is None:
+            return None
+        try:
+            values = parse_axis(AXES[str(parameter.name)], str(text))
+        except ValueError as exc:
+            raise click.UsageError(str(exc), ctx) from exc
+        if several or len(values) == 1:
+            return values
+        raise click.UsageError(f"{parameter.opts[0]} takes one value here, got '{text}'.", ctx)
+
+    def option(name: str) -> Decorator:
+        axis = AXES[name]
+        default = _written(axis.tuned) if several else _written((axis.default,))
+        return click.option(
+            axis.option,
+            name,
+            callback=parse,
+            metavar="LIST" if several else "VALUE",
+            help=f"{axis.help}  [default: {default}]",
+        )
+
+    return _compose(*(option(name) for name in AXES))
+
+
+def _written(values: tuple[Value, ...]) -> str:
+    words = {True: "yes", False: "no", None: "none"}
+    return ",".join(
+        words[value]
+        if isinstance(value, bool | None)
+        else f"{value:g}"
+        if isinstance(value, float)
+        else str(value)
+        for value in values
+    )
+
+
+def given_axes(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the axes that were given, out of a command's options."""
+    return {name: options[name] for name in AXES if options.get(name) is not None}
+
+
+def csv_columns(options: dict[str, Any]) -> CsvColumns | None:
+    """Return which columns were named, or None."""
+    from rnnprobe.datasets._csv import CsvColumns
+
+    named = {name: options[f"{name}_column"] for name in ("label", "text", "id", "time")}
+    return CsvColumns(**named) if any(named.values()) else None
+
+
+def load_data(options: dict[str, Any], **more: Any) -> SequenceDataset:
+    """Load the data that the options name, and say on stderr what was done to it."""
+    from rnnprobe.datasets._load import load_dataset
+
+    dataset = load_dataset(
+        options["data"],
+        layout=options["layout"],
+        limit_examples=options["limit_examples"],
+        columns=csv_columns(options),
+        **more,
+    )
+    if not options["quiet"]:
+        for note in dataset.notes:
+            click.echo(f"{dataset.name}: {note}", err=True)
+    return dataset
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where a command's result goes.
+
+    Args:
+        format_name: `md`, `csv` or `json`.
+        path: A file, or None for standard output.
+        plots: A folder for pictures, or None.
+        force: Replace files that rnnprobe did not write.
+        quiet: Do not say what was written.
+    """
+
+    format_name: str
+    path: Path | None
+    plots: Path | None
+    force: bool
+    quiet: bool
+
+    @classmethod
+    def prepare(cls, options: dict[str, Any], figures: tuple[str, ...] = ()) -> Output:
+        """Settle the format and refuse what could not be written, before the work begins."""
+        path, format_name = options["output"], options["format_name"]
+        if path is not None and path.is_file() | (not path.exists()):
+            format_name = _format_of(path, format_name)
+        output = cls(
+            format_name or "md", path, options.get("plots"), options["force"], options["quiet"]
+        )
+        if output.plots is not None:
+            from rnnprobe.reports._figures import check_folder
+
+            check_folder(output.plots, figures, force=output.force)
+        if path is not None and output.format_name != "csv":
+            output.check(path)
+        return output
+
+    def check(self, path: Path, csv_header: str = "") -> None:
+        """Refuse a file that cannot or must not be written."""
+        from rnnprobe._files import check_output
+
+        check_output(path, force=self.force, csv_header=csv_header)
+
+    def emit(self, report: Report) -> None:
+        """Print the report, or write it."""
+        from rnnprobe._files import write_text
+        from rnnprobe.table import FORMATS
+
+        text = FORMATS[self.format_name](report)
+        if self.path is None:
+            click.echo(text, nl=False)
+            return
+        if self.format_name == "csv":
+            self.check(self.path, text.partition("\n")[0])
+        write_text(self.path, text)
+        self._say(self.path)
+
+    def draw(self, figures: dict[str, Figure]) -> None:
+        """Write the pictures, if a folder was named."""
+        if self.plots is None:
+            return
+        from rnnprobe.reports._figures import save_figures
+
+        for path in save_figures(self.plots, figures):
+            self._say(path)
+
+    def _say(self, path: Path) -> None:
+        if not self.quiet:
+            click.echo(f"wrote {path}", err=True)
+
+
+def _format_of(path: Path, format_name: str | None) -> str:
+    suffix = path.suffix.removeprefix(".")
+    if suffix not in FORMATS and format_name is None:
+        raise click.UsageError(f"'{path}' ends with '{path.suffix}'; expected .md, .csv or .json.")
+    if suffix in FORMATS and format_name not in (None, suffix):
+        raise click.UsageError(f"--format {format_name} does not go with the file name '{path}'.")
+    return format_name or suffix
+
+
+@contextlib.contextmanager
+def keras_at_work(verbose: int) -> Iterator[None]:
+    """Import Keras without TensorFlow's start-up messages, and keep its prints out of stdout."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if verbose else "3")
+    with _stderr_held_back(held=not verbose):
+        import keras  # noqa: F401
+    with contextlib.redirect_stdout(sys.stderr):
+        yield
+
+
+@contextlib.contextmanager
+def _stderr_held_back(*, held: bool) -> Iterator[None]:
+    """Hold back what C++ writes to stderr; show it after all if the block fails."""
+    if not held:
+        yield
+        return
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as held_back:
+        os.dup2(held_back.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(saved, 2)
+            held_back.seek(0)
+            os.write(2, held_back.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)

@@ -1,0 +1,55 @@
+"""Progress on stderr: a bar on a terminal, plain lines elsewhere, nothing when quiet."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import Any, Self
+
+import click
+
+
+class Progress:
+    """Counts finished pieces of work.
+
+    Args:
+        what: What is counted, in the plural.
+        total: How many there are.
+        quiet: Show nothing.
+    """
+
+    def __init__(self, what: str, total: int | None, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._bar: Any = None
+        if not quiet and sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import Progress as Bar
+
+            columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            self._bar = Bar(*columns, console=Console(stderr=True), transient=True)
+            self._task = self._bar.add_task(what, total=total)
+
+    def __enter__(self) -> Self:
+        if self._bar:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def line(self, text: str, *, completed: int | None = None, total: int | None = None) -> None:
+        """Say something, and how many pieces are done."""
+        if self._quiet:
+            return
+        if self._bar:
+            self._bar.console.print(text, markup=False, highlight=False)
+            self._bar.update(self._task, completed=completed, total=total)
+        else:
+            click.echo(text, err=True)

@@ -1,0 +1,162 @@
+"""`rnnprobe train`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rnnprobe.cli._options import (
+    Command,
+    Output,
+    axis_options,
+    data_options,
+    given_axes,
+    keras_at_work,
+    load_data,
+    output_options,
+    plots_option,
+    seed_option,
+)
+from rnnprobe.cli._progress import Progress
+from rnnprobe.cli.tune import check_model_file
+from rnnprobe.search.space import SearchSpace, canonical, to_specs
+
+_DEFAULT_EPOCHS = 10
+
+
+def _class_weights(
+    ctx: click.Context, parameter: click.Parameter, text: str | None
+) -> str | tuple[float, ...] | None:
+    del parameter
+    if text is None or text == "balanced":
+        return text
+    try:
+        weights = tuple(float(weight) for weight in text.split(","))
+    except ValueError:
+        weights = ()
+    if not weights or not all(weight >= 0 and math.isfinite(weight) for weight in weights):
+        raise click.UsageError(
+            f"--class-weights got '{text}', expected balanced, or one number a class like 1,1,2.",
+            ctx,
+        )
+    return weights
+
+
+@click.command("train", cls=Command, short_help="Train one configuration.")
+@axis_options(several=False)
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    help=f"Passes over the training part.  [default: {_DEFAULT_EPOCHS}]",
+)
+@click.option("--steps", type=click.IntRange(min=1), help="Number of updates in place of epochs.")
+@click.option(
+    "--early-stopping",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Stop after N epochs without a better validation loss; keep the best weights.",
+)
+@click.option(
+    "--class-weights",
+    callback=_class_weights,
+    metavar="balanced|LIST",
+    help="Weight of each class in the loss.",
+)
+@click.option(
+    "--log-every",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Print loss and accuracy every N steps on stderr.",
+)
+@click.option(
+    "--model-out",
+    type=click.Path(path_type=Path),
+    default="model.keras",
+    show_default=True,
+    help="Where to save the model.",
+)
+@seed_option
+@data_options("mnist-5k", "Data set: a name of `rnnprobe data list`, or a path.")
+@plots_option
+@output_options
+def command(**options: Any) -> None:
+    """Train one configuration and measure it on the test part."""
+    if options["epochs"] and options["steps"]:
+        raise click.UsageError("Give --epochs or --steps, not both.")
+    try:
+        space = SearchSpace(**given_axes(options))
+        configuration = canonical({name: values[0] for name, values in space.values.items()})
+        model_spec, train_spec = to_specs(
+            configuration,
+            epochs=options["epochs"] or _DEFAULT_EPOCHS,
+            steps=options["steps"],
+            early_stopping=options["early_stopping"],
+            class_weights=options["class_weights"],
+            seed=options["seed"],
+        )
+    except ValueError as exc:
+        raise click.UsageError(str(exc)) from exc
+    output = Output.prepare(options, ("curves.png",))
+    check_model_file(output, options["model_out"])
+    dataset = load_data(options)
+    with keras_at_work(options["verbose"]):
+        from rnnprobe.models import save_model
+        from rnnprobe.training import model_metadata, train
+
+        with Progress("epochs", None, quiet=options["quiet"]) as progress:
+            run, model = train(
+                dataset,
+                model_spec,
+                train_spec,
+                on_epoch=lambda epoch, values: _say_epoch(
+                    progress, epoch, values, None if options["steps"] else train_spec.epochs
+                ),
+                on_step=_StepLog(progress, options["log_every"]) if options["log_every"] else None,
+            )
+        finished = run.status == "ok"
+        if finished:
+            save_model(options["model_out"], model, model_metadata(dataset, run))
+
+    from rnnprobe.reports._figures import curves_figure
+    from rnnprobe.reports.train import train_report
+
+    title = f"{model_spec.cell} on {dataset.name}"
+    output.draw({"curves.png": curves_figure(run.history, title)} if output.plots else {})
+    output.emit(train_report(run, dataset, str(options["model_out"]) if finished else None))
+    if not finished:
+        from rnnprobe.errors import TrainingError
+
+        raise TrainingError(
+            f"The run did not finish ({run.message}), so no model was saved; try a smaller "
+            "--learning-rate, or --clip-norm 1."
+        )
+
+
+def _say_epoch(
+    progress: Progress, epoch: int, values: Mapping[str, float], total: int | None
+) -> None:
+    of = f" of {total}" if total else ""
+    progress.line(
+        f"epoch {epoch}{of}: loss {values['loss']:.4f}, accuracy {values['accuracy']:.4f}, "
+        f"validation loss {values['val_loss']:.4f}, accuracy {values['val_accuracy']:.4f}, "
+        f"{values['seconds']:.1f} s",
+        completed=epoch,
+        total=total,
+    )
+
+
+class _StepLog:
+    """Prints every so many steps; loss and accuracy are means since the epoch began."""
+
+    def __init__(self, progress: Progress, every: int) -> None:
+        self._progress, self._every = progress, every
+
+    def __call__(self, step: int, values: Mapping[str, float]) -> None:
+        if step % self._every == 0:
+            self._progress.line(
+                f"step {step}: loss {values['loss']:.4f}, accuracy {values['accuracy']:.4f}"
+            )

@@ -1,0 +1,116 @@
+"""`rnnprobe tune`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rnnprobe.cli._options import (
+    Command,
+    Output,
+    axis_options,
+    data_options,
+    given_axes,
+    keras_at_work,
+    load_data,
+    output_options,
+    plots_option,
+    seed_option,
+)
+from rnnprobe.cli._progress import Progress
+from rnnprobe.search import TUNERS
+from rnnprobe.search.space import SearchSpace
+
+if TYPE_CHECKING:
+    from rnnprobe.search.tuner import Trial
+
+
+@click.command("tune", cls=Command, short_help="Search for the best configuration.")
+@axis_options(several=True)
+@click.option(
+    "--tuner", type=click.Choice(TUNERS), default="hyperband", show_default=True, help="Search."
+)
+@click.option(
+    "--trials",
+    type=click.IntRange(min=1),
+    default=12,
+    show_default=True,
+    help="How many configurations to try.",
+)
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    default=9,
+    show_default=True,
+    help="The most epochs per configuration.",
+)
+@click.option(
+    "--model-out",
+    type=click.Path(path_type=Path),
+    default="model.keras",
+    show_default=True,
+    help="Where to save the best model.",
+)
+@seed_option
+@data_options("mnist-5k", "Data set: a name of `rnnprobe data list`, or a path.")
+@plots_option
+@output_options
+def command(**options: Any) -> None:
+    """Search for the configuration with the best validation accuracy.
+
+    Each axis takes a list (16,32,64) or a range (16..128:x2, 0..0.4:+0.2) that restricts the
+    search. The best model is measured on the test part, once, and saved.
+    """
+    try:
+        space = SearchSpace.for_tuning(**given_axes(options))
+    except ValueError as exc:
+        raise click.UsageError(str(exc)) from exc
+    output = Output.prepare(options, ("trials.png",))
+    check_model_file(output, options["model_out"])
+    dataset = load_data(options)
+    with keras_at_work(options["verbose"]):
+        from rnnprobe.models import save_model
+        from rnnprobe.search.tuner import tune
+        from rnnprobe.training import model_metadata
+
+        with Progress("trials", None, quiet=options["quiet"]) as progress:
+            result = tune(
+                dataset,
+                space,
+                tuner=options["tuner"],
+                trials=options["trials"],
+                epochs=options["epochs"],
+                seed=options["seed"],
+                on_trial=lambda trial, total: _say(progress, trial, total),
+            )
+        run = result.best.run
+        measured = {"test_loss": result.test.loss, "test_accuracy": result.test.accuracy}
+        metadata = model_metadata(dataset, run, measured)
+        save_model(options["model_out"], result.model, metadata)
+
+    from rnnprobe.reports._figures import trials_figure
+    from rnnprobe.reports.tune import tune_report
+
+    curves = {t.number: list(t.run.history.get("val_accuracy", [])) for t in result.trials}
+    output.draw({"trials.png": trials_figure(curves, result.best.number)} if output.plots else {})
+    output.emit(tune_report(result, dataset, str(options["model_out"])))
+
+
+def check_model_file(output: Output, path: Path) -> None:
+    """Refuse a model file that Keras or rnnprobe could not write."""
+    if path.suffix != ".keras":
+        raise click.UsageError(f"--model-out got '{path}', expected a name that ends with .keras.")
+    output.check(path)
+
+
+def _say(progress: Progress, trial: Trial, total: int) -> None:
+    accuracy = f"validation accuracy {trial.score[0]:.4f}"
+    outcome = accuracy if trial.run.status == "ok" else f"DNF {trial.run.message}"
+    progress.line(
+        f"trial {trial.number} of {total}: {trial.epochs} epochs, {outcome}, "
+        f"{trial.run.seconds:.1f} s",
+        completed=trial.number,
+        total=total,
+    )

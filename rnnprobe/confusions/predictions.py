@@ -1,0 +1,82 @@
+"""Predictions from a file, for a model of any framework."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from rnnprobe.datasets._arrays import read_npz_arrays
+from rnnprobe.datasets._encode import encode_labels
+from rnnprobe.datasets._raw import RawSplit
+from rnnprobe.errors import DataError
+from rnnprobe.records import Array, Predictions
+
+_KEYS = {"y_true", "probabilities", "class_names"}
+_TOLERANCE = 1e-3
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Read `y_true` and probabilities from an `.npz` or `.csv` file.
+
+    An npz file holds `y_true` (indices, one-hot rows or names), `probabilities` (num_examples,
+    num_classes) and, where it likes, `class_names`. A CSV file has a column `y_true`, and one column
+    of probabilities per class, headed by the class's name, in the order of the classes.
+
+    Raises:
+        DataError: The file is missing, unreadable, or its probabilities are none.
+    """
+    if not path.is_file():
+        raise DataError(f"There is no predictions file '{path}'.")
+    if path.suffix == ".npz":
+        y, probabilities, names = _from_npz(path)
+    elif path.suffix == ".csv":
+        y, probabilities, names = _from_csv(path)
+    else:
+        raise DataError(f"'{path}' ends with '{path.suffix}'; predictions are .npz or .csv.")
+    if probabilities.ndim != 2 or len(probabilities) != len(y) or len(y) == 0:
+        raise DataError(
+            f"'{path}': probabilities have shape {probabilities.shape} for {len(y)} labels; "
+            "expected (num_examples, num_classes), one row a label."
+        )
+    _check_probabilities(path, probabilities)
+    names = names or tuple(str(label) for label in range(probabilities.shape[1]))
+    if len(names) != probabilities.shape[1]:
+        raise DataError(
+            f"'{path}' has {len(names)} class names for {probabilities.shape[1]} columns."
+        )
+    encoded, _ = encode_labels({"test": RawSplit(y, y)}, None, names)
+    return Predictions(encoded["test"].y, probabilities, names)
+
+
+def _from_npz(path: Path) -> tuple[Array, Array, tuple[str, ...]]:
+    arrays = read_npz_arrays(path)
+    if not {"y_true", "probabilities"} <= set(arrays) <= _KEYS:
+        raise DataError(
+            f"'{path}' has the keys {sorted(arrays)}; expected y_true, probabilities and, where "
+            "you like, class_names."
+        )
+    names = tuple(str(name) for name in arrays.get("class_names", ()))
+    return arrays["y_true"], np.asarray(arrays["probabilities"], dtype=np.float64), names
+
+
+def _from_csv(path: Path) -> tuple[Array, Array, tuple[str, ...]]:
+    from rnnprobe.datasets._csv import read_frame, to_numbers
+
+    frame = read_frame(path)
+    if "y_true" not in frame:
+        raise DataError(f"'{path}' has the columns {list(frame)}; expected y_true and the classes.")
+    columns = frame.drop(columns="y_true")
+    y = frame["y_true"].to_numpy(dtype=str)
+    return y, to_numbers(path, columns), tuple(str(name) for name in columns)
+
+
+def _check_probabilities(path: Path, probabilities: Array) -> None:
+    inside = (probabilities >= 0) & (probabilities <= 1)  # NaN is not inside
+    sums = np.abs(probabilities.sum(axis=1) - 1) <= _TOLERANCE
+    wrong = np.flatnonzero(~(inside.all(axis=1) & sums))
+    if len(wrong):
+        raise DataError(
+            f"'{path}': row {wrong[0]} of the probabilities is {probabilities[wrong[0]].tolist()}; "
+            "expected numbers in [0, 1] that sum to 1 (logits must pass a softmax first)."
+        )

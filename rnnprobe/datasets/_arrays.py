@@ -1,0 +1,172 @@
+"""Reads `.npz` files, and in Python dicts of arrays and `tf.data.Dataset`s."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnnprobe.datasets._raw import PARTS, RawData, RawSplit, lengths_to_mask, pad, texts
+from rnnprobe.errors import DataError
+from rnnprobe.records import Array
+
+_SUFFIXES = {"all": "", "train": "_train", "validation": "_val", "test": "_test"}
+_KEYS = [f"{stem}{suffix}" for suffix in _SUFFIXES.values() for stem in "xy"]
+
+
+def read_npz_arrays(path: Path) -> dict[str, Array]:
+    """Return all arrays of an npz file; pickled objects are never loaded.
+
+    Raises:
+        DataError: The file is no npz archive, is damaged, or holds pickled objects.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise DataError(
+                    f"'{path}' holds a single array; expected an npz archive of {_KEYS}."
+                )
+            return {name: archive[name] for name in archive.files}
+    except (OSError, EOFError, zipfile.BadZipFile) as exc:
+        raise DataError(f"Cannot read '{path}' as an npz archive: {exc}.") from exc
+    except ValueError as exc:
+        raise DataError(
+            f"'{path}' holds pickled Python objects or is damaged ({exc}). "
+            "Pickles can run code and are not loaded; save plain arrays."
+        ) from exc
+
+
+def read_npz(path: Path) -> RawData:
+    """Read an npz file with Keras's keys."""
+    return from_arrays(path.name, read_npz_arrays(path))
+
+
+def from_arrays(name: str, arrays: Mapping[str, Any]) -> RawData:
+    """Return the data of a mapping with Keras's keys.
+
+    Args:
+        name: What the data set is called, also in errors.
+        arrays: `x_train`, `y_train`, and as far as they exist `x_val`, `y_val`, `x_test`,
+            `y_test`; or `x` and `y` alone, to be split. Beside each `x`, `mask` or `lengths` with
+            the same ending; `class_names`; `vocabulary`.
+
+    Raises:
+        DataError: A key is missing or unknown.
+    """
+    known = {
+        f"{stem}{suffix}" for suffix in _SUFFIXES.values() for stem in ("x", "y", "mask", "lengths")
+    } | {"class_names", "vocabulary"}
+    unknown = sorted(set(arrays) - known)
+    if unknown:
+        raise DataError(f"'{name}' has unknown keys {unknown}; expected some of {sorted(known)}.")
+    parts = {
+        part: _raw_split(name, arrays, suffix)
+        for part, suffix in _SUFFIXES.items()
+        if f"x{suffix}" in arrays or f"y{suffix}" in arrays
+    }
+    if not parts or ("all" in parts and len(parts) > 1):
+        raise DataError(
+            f"'{name}' has the keys {sorted(arrays)}; expected x_train and y_train (x_val, y_val, "
+            "x_test, y_test beside them), or x and y alone."
+        )
+    return RawData(name, parts, _names(arrays, "class_names"), _names(arrays, "vocabulary"))
+
+
+def _names(arrays: Mapping[str, Any], key: str) -> tuple[str, ...] | None:
+    return tuple(str(name) for name in arrays[key]) if key in arrays else None
+
+
+def _raw_split(name: str, arrays: Mapping[str, Any], suffix: str) -> RawSplit:
+    for stem in ("x", "y"):
+        if f"{stem}{suffix}" not in arrays:
+            raise DataError(f"'{name}' has no key '{stem}{suffix}' beside its counterpart.")
+    x, y = _examples(arrays[f"x{suffix}"]), np.asarray(arrays[f"y{suffix}"])
+    if len(x) != len(y):
+        raise DataError(f"'{name}': x{suffix} has {len(x)} examples, but y{suffix} {len(y)}.")
+    mask_key, lengths_key = f"mask{suffix}", f"lengths{suffix}"
+    if mask_key in arrays and lengths_key in arrays:
+        raise DataError(f"'{name}' has both {mask_key} and {lengths_key}; expected one of them.")
+    mask = None
+    if mask_key in arrays:
+        mask = np.asarray(arrays[mask_key]).astype(bool)
+    if lengths_key in arrays:
+        mask = lengths_to_mask(np.asarray(arrays[lengths_key]), x.shape[1])
+    if mask is not None and mask.shape != x.shape[:2]:
+        raise DataError(f"'{name}': {mask_key} has shape {mask.shape}, expected {x.shape[:2]}.")
+    if mask is not None and not mask.any(axis=1).all():
+        empty = int((~mask.any(axis=1)).argmax())
+        raise DataError(f"'{name}': example {empty} of x{suffix} has no step that counts.")
+    return RawSplit(x, y, mask)
+
+
+def _examples(x: Any) -> Array:
+    array = np.asarray(x)
+    return texts([str(text) for text in array]) if array.dtype.kind in "UO" else array
+
+
+def from_parts(parts: Mapping[str, Any]) -> RawData:
+    """Return the data of `train`, `validation` and `test` (or `all`) given in Python.
+
+    Args:
+        parts: Each value is `(x, y)`, `(x, y, mask)` or a `tf.data.Dataset` of `(x, y)`.
+
+    Raises:
+        DataError: A part is neither, or a `tf.data.Dataset` gives another order the second time.
+    """
+    unknown = sorted(set(parts) - {*PARTS, "all"})
+    if unknown:
+        raise DataError(
+            f"Unknown parts {unknown}; expected 'train', 'validation', 'test' or 'all'."
+        )
+    return RawData("arrays", {part: _python_split(part, value) for part, value in parts.items()})
+
+
+def _python_split(part: str, value: Any) -> RawSplit:
+    if hasattr(value, "as_numpy_iterator"):
+        return _collect(part, value)
+    if not isinstance(value, tuple) or len(value) not in (2, 3):
+        raise DataError(
+            f"The part '{part}' is a {type(value).__name__}; expected (x, y), (x, y, mask) or a "
+            "tf.data.Dataset."
+        )
+    arrays = dict(zip(("x", "y", "mask"), value, strict=False))
+    return _raw_split(part, arrays, "")
+
+
+def _collect(part: str, dataset: Any) -> RawSplit:
+    """Read a `tf.data.Dataset` twice, since indices mean nothing where its order changes."""
+    examples, first = _iterate(part, dataset)
+    _, second = _iterate(part, dataset)
+    if first != second:
+        raise DataError(
+            f"The tf.data.Dataset '{part}' gives another order the second time, so that the index "
+            "of an example would mean nothing; pass it before .shuffle(), or with "
+            "reshuffle_each_iteration=False."
+        )
+    if not examples:
+        raise DataError(f"The tf.data.Dataset '{part}' is empty.")
+    sequences, labels = zip(*examples, strict=True)
+    if sequences[0].ndim == 2 and sequences[0].dtype.kind == "f":
+        x, mask = pad(sequences)
+    else:
+        x, mask = np.stack(sequences), None
+    return RawSplit(x, np.stack(labels), mask)
+
+
+def _iterate(part: str, dataset: Any) -> tuple[list[tuple[Array, Array]], bytes]:
+    digest = hashlib.sha256()
+    examples: list[tuple[Array, Array]] = []
+    for element in dataset.as_numpy_iterator():
+        if not isinstance(element, tuple) or len(element) != 2:
+            raise DataError(f"The tf.data.Dataset '{part}' must give (x, y).")
+        x, y = (np.asarray(value) for value in element)
+        batched = y.ndim == 2 or (y.ndim == 1 and y.dtype.kind != "f")
+        pairs = list(zip(x, y, strict=True)) if batched else [(x, y)]
+        for example, label in pairs:
+            digest.update(np.ascontiguousarray(example).tobytes() + label.tobytes())
+        examples += pairs
+    return examples, digest.digest()

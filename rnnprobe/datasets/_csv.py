@@ -1,0 +1,141 @@
+"""Reads CSV: a text column, numeric columns as one series a row, or long tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rnnprobe.datasets._raw import RawData, RawSplit, pad, texts
+from rnnprobe.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_LABEL_COLUMNS = ("label", "target")
+
+
+@dataclass(frozen=True)
+class CsvColumns:
+    """Which columns of a CSV file mean what.
+
+    Args:
+        label: The class; None takes a column called `label` or `target`.
+        text: The text to classify; None takes the numeric columns.
+        id: In long tables, what the rows of one example share.
+        time: In long tables, what the rows of one example are ordered by.
+    """
+
+    label: str | None = None
+    text: str | None = None
+    id: str | None = None
+    time: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.id is None) != (self.time is None):
+            raise DataError("A long table needs both an id column and a time column.")
+        if self.text is not None and self.id is not None:
+            raise DataError("Give a text column, or an id and a time column, not both.")
+
+
+def read_csv(path: Path, columns: CsvColumns) -> RawData:
+    """Read a CSV file.
+
+    Raises:
+        DataError: The file cannot be read, a column is missing, or a value is no number.
+    """
+    frame = read_frame(path)
+    label = _label_column(path, frame, columns)
+    for column in (label, columns.text, columns.id, columns.time):
+        if column is not None and column not in frame:
+            raise DataError(f"'{path}' has no column '{column}'; it has {list(frame)}.")
+    empty = np.flatnonzero((frame[label] == "").to_numpy())
+    if len(empty):
+        raise DataError(f"'{path}': row {empty[0] + 2} has no label in column '{label}'.")
+    if columns.text is not None:
+        x, y, mask = texts(list(frame[columns.text])), frame[label].to_numpy(dtype=str), None
+    elif columns.id is not None and columns.time is not None:
+        x, y, mask = _long(path, frame, label, columns.id, columns.time)
+    else:
+        values = to_numbers(path, frame.drop(columns=label))
+        x, y, mask = values[:, :, np.newaxis], frame[label].to_numpy(dtype=str), None
+    return RawData(path.name, {"all": RawSplit(x, y, mask)})
+
+
+def read_frame(path: Path) -> pd.DataFrame:
+    """Return a CSV file as a frame of texts.
+
+    Raises:
+        DataError: The file cannot be read, is not UTF-8, or has no rows.
+    """
+    import pandas as pd
+
+    try:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+    except UnicodeDecodeError as exc:
+        raise DataError(f"'{path}' is not UTF-8 (byte {exc.start}); save it as UTF-8.") from exc
+    except (OSError, ValueError) as exc:  # pandas' parser errors are ValueErrors
+        reason = str(exc).strip().splitlines()[0]
+        raise DataError(f"Cannot read '{path}' as CSV: {reason}.") from exc
+    if frame.empty:
+        raise DataError(f"'{path}' has no rows below its header.")
+    return frame
+
+
+def _label_column(path: Path, frame: pd.DataFrame, columns: CsvColumns) -> str:
+    if columns.label is not None:
+        return columns.label
+    for column in _LABEL_COLUMNS:
+        if column in frame:
+            return column
+    raise DataError(
+        f"'{path}' has the columns {list(frame)}; say by --label-column which holds the class."
+    )
+
+
+def to_numbers(path: Path, frame: pd.DataFrame) -> np.ndarray:
+    """Return all columns as float32 (num_rows, num_columns); `nan` stays NaN.
+
+    Raises:
+        DataError: There is no column, or a value is no number.
+    """
+    import pandas as pd
+
+    if frame.shape[1] == 0:
+        raise DataError(f"'{path}' has no column beside the label.")
+    for column in frame:
+        numbers = pd.to_numeric(frame[column], errors="coerce")
+        wrong = np.flatnonzero((numbers.isna() & (frame[column].str.lower() != "nan")).to_numpy())
+        if len(wrong):
+            value = frame[column].iloc[wrong[0]]
+            raise DataError(
+                f"'{path}': row {wrong[0] + 2}, column '{column}' holds {value!r}, expected a "
+                "number; name a column of texts by --text-column."
+            )
+    return np.asarray(frame.astype(np.float32))
+
+
+def _long(
+    path: Path, frame: pd.DataFrame, label: str, id_column: str, time_column: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    numbers = to_numbers(path, frame.drop(columns=[label, id_column]))
+    time_index = list(frame.drop(columns=[label, id_column])).index(time_column)
+    times, features = numbers[:, time_index], np.delete(numbers, time_index, axis=1)
+    if features.shape[1] == 0:
+        raise DataError(f"'{path}' has no column of values beside label, id and time.")
+    sequences, labels = [], []
+    ids, labels_of_rows = frame[id_column].to_numpy(dtype=str), frame[label].to_numpy(dtype=str)
+    rows_of: dict[str, list[int]] = {}
+    for row, example in enumerate(ids):
+        rows_of.setdefault(example, []).append(row)
+    for example, rows in rows_of.items():
+        classes = sorted(set(labels_of_rows[rows]))
+        if len(classes) > 1:
+            raise DataError(f"'{path}': the rows of id '{example}' have the labels {classes}.")
+        order = np.argsort(times[rows], kind="stable")
+        sequences.append(features[np.asarray(rows)[order]])
+        labels.append(classes[0])
+    x, mask = pad(sequences)
+    return x, np.array(labels), mask

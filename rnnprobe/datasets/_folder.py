@@ -1,0 +1,132 @@
+"""Reads folders: one text file a class, or one folder a class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from rnnprobe.datasets._raw import PARTS, RawData, RawSplit, pad, texts
+from rnnprobe.errors import DataError
+from rnnprobe.records import Array
+
+_PICTURES = (".png", ".jpg", ".jpeg", ".bmp")
+
+
+def read_folder(folder: Path, name: str | None = None) -> RawData:
+    """Read a folder.
+
+    The layout decides: `NAME.txt` files are one class each with one example a line; folders are
+    one class each with one example a file (`.txt`, `.npy` of (num_steps, num_features), or
+    pictures). Folders called `train` and `test` (and `validation`) hold the parts.
+
+    Raises:
+        DataError: The folder is empty, mixes both layouts, or a file cannot be read.
+    """
+    called = name or folder.name
+    folders, files = _entries(folder)
+    if {"train", "test"} <= {path.name for path in folders} <= set(PARTS) and not files:
+        read = {path.name: _read_classes(path) for path in folders}
+        parts = {part: split for part, (split, _) in read.items()}
+        notes = sorted({note for _, note in read.values()})
+        return RawData(called, parts, notes=(*notes, "its folders are the parts"))
+    split, note = _read_classes(folder)
+    return RawData(called, {"all": split}, notes=(note,))
+
+
+def _entries(folder: Path) -> tuple[list[Path], list[Path]]:
+    entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    return [path for path in entries if path.is_dir()], [path for path in entries if path.is_file()]
+
+
+def _read_classes(folder: Path) -> tuple[RawSplit, str]:
+    folders, files = _entries(folder)
+    if folders and files:
+        raise DataError(
+            f"'{folder}' holds folders ('{folders[0].name}') and files ('{files[0].name}'); "
+            "expected one .txt file a class, or one folder a class."
+        )
+    if files:
+        wrong = [path.name for path in files if path.suffix != ".txt"]
+        if wrong:
+            raise DataError(f"'{folder}' holds '{wrong[0]}'; expected one .txt file a class.")
+        by_class = {path.stem: _lines(path) for path in files}
+        return _text_split(folder, by_class), "read as one file a class, one example a line"
+    if folders:
+        by_class_files = {path.name: _entries(path)[1] for path in folders}
+        return _read_example_files(folder, by_class_files), (
+            "read as one folder a class, one example a file"
+        )
+    raise DataError(f"'{folder}' is empty; expected one .txt file a class, or one folder a class.")
+
+
+def _decode(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as exc:
+        line = exc.object[: exc.start].count(b"\n") + 1
+        raise DataError(f"'{path}' is not UTF-8 in line {line}; save it as UTF-8.") from exc
+    except OSError as exc:
+        raise DataError(f"Cannot read '{path}': {exc.strerror}.") from exc
+
+
+def _lines(path: Path) -> list[str]:
+    stripped = (line.strip() for line in _decode(path).splitlines())
+    return [line for line in stripped if line]
+
+
+def _text_split(folder: Path, by_class: dict[str, list[str]]) -> RawSplit:
+    for class_name, lines in by_class.items():
+        if not lines:
+            raise DataError(f"'{folder}': class '{class_name}' has no examples.")
+    x = [line for lines in by_class.values() for line in lines]
+    y = [name for name, lines in by_class.items() for _ in lines]
+    return RawSplit(texts(x), np.array(y))
+
+
+def _read_example_files(folder: Path, by_class: dict[str, list[Path]]) -> RawSplit:
+    for class_name, files in by_class.items():
+        if not files:
+            raise DataError(f"'{folder}': class '{class_name}' has no examples.")
+    paths = [path for files in by_class.values() for path in files]
+    y = np.array([name for name, files in by_class.items() for _ in files])
+    suffixes = {".png" if p.suffix.lower() in _PICTURES else p.suffix.lower() for p in paths}
+    if suffixes == {".txt"}:
+        return RawSplit(texts([_decode(path).strip() for path in paths]), y)
+    if suffixes == {".npy"}:
+        x, mask = pad([_array(path) for path in paths])
+        return RawSplit(x, y, mask)
+    if suffixes == {".png"}:
+        return RawSplit(_stack_pictures(paths), y)
+    raise DataError(
+        f"'{folder}' holds files of {sorted(suffixes)}; expected all .txt, all .npy, or all pictures."
+    )
+
+
+def _array(path: Path) -> Array:
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as exc:
+        raise DataError(f"Cannot read '{path}' as an array: {exc}.") from exc
+    if array.ndim != 2:
+        raise DataError(f"'{path}' has shape {array.shape}, expected (num_steps, num_features).")
+    return np.asarray(array)
+
+
+def _stack_pictures(paths: list[Path]) -> Array:
+    pictures = [_picture(path) for path in paths]
+    shapes = {picture.shape: path for picture, path in zip(pictures, paths, strict=True)}
+    if len(shapes) > 1:
+        found = ", ".join(f"{shape} ('{path.name}')" for shape, path in shapes.items())
+        raise DataError(f"Pictures must be of one size and kind, but got {found}.")
+    return np.stack(pictures)
+
+
+def _picture(path: Path) -> Array:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("L" if image.mode in ("1", "L", "I;16") else "RGB"))
+    except (OSError, UnidentifiedImageError) as exc:
+        raise DataError(f"Cannot read '{path}' as a picture: {exc}.") from exc

@@ -1,0 +1,289 @@
+"""`load_dataset`: any source to a `SequenceDataset`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnnprobe._registry import resolve, unknown_name
+from rnnprobe.datasets import DATASETS, LAYOUTS
+from rnnprobe.datasets._arrays import from_arrays, from_parts, read_npz
+from rnnprobe.datasets._csv import CsvColumns, read_csv
+from rnnprobe.datasets._encode import (
+    build_vocabulary,
+    check_texts,
+    encode_array,
+    encode_labels,
+    encode_texts,
+    is_pictures,
+)
+from rnnprobe.datasets._folder import read_folder
+from rnnprobe.datasets._raw import PARTS, RawData, RawSplit
+from rnnprobe.datasets._split import split_indices, stratified_subset
+from rnnprobe.errors import DataError
+from rnnprobe.records import Array, Bounds, SequenceDataset, Split
+
+SPLIT_SEED = 0
+_TENTH = 0.1
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What a model already knows about its inputs, so that new data is read in the same way.
+
+    Args:
+        class_names: Its classes, in the order of its outputs.
+        vocabulary: The text of its tokens.
+    """
+
+    class_names: tuple[str, ...] | None = None
+    vocabulary: tuple[str, ...] | None = None
+
+
+def load_dataset(
+    data: Any = "mnist-5k",
+    *,
+    layout: str | None = None,
+    limit_examples: int | None = None,
+    columns: CsvColumns | None = None,
+    encoding: Encoding | None = None,
+    require_finite: bool = True,
+) -> SequenceDataset:
+    """Load a data set by name, by path, or from Python.
+
+    Args:
+        data: A name of `rnnprobe.datasets.DATASETS`; the path of an `.npz`, a `.csv` or a folder;
+            `package.module:function` that returns one of the following; a dict with Keras's keys
+            (`x_train`, ...); a dict of `train`, `validation`, `test` (or `all`), each `(x, y)`,
+            `(x, y, mask)` or a `tf.data.Dataset`; `(x, y)` alone; a `SequenceDataset`.
+        layout: How pictures become sequences, one of `rnnprobe.datasets.LAYOUTS`; None is `rows`.
+        limit_examples: Keeps at most so many examples of each part, stratified.
+        columns: Which columns of a CSV file mean what.
+        encoding: Classes and vocabulary of a model that is to see the data.
+        require_finite: Refuse NaN and infinite values.
+
+    Returns:
+        The data in three parts. Where the source has no parts they are cut 80/10/10, stratified
+        by class, equal inputs on one side, always alike.
+
+    Raises:
+        DataError: The data cannot be read or is inconsistent; the message says where.
+        UnknownNameError: `data` is neither a known name nor an existing path.
+
+    Example:
+        >>> dataset = load_dataset("mnist-5k", limit_examples=100)
+        >>> dataset.train.x.shape, dataset.class_names[:3]
+        ((100, 28, 28), ('0', '1', '2'))
+    """
+    if isinstance(data, SequenceDataset):
+        return data
+    if layout is not None and layout not in LAYOUTS:
+        raise unknown_name("layout", layout, list(LAYOUTS))
+    raw = _read(data, columns or CsvColumns())
+    if isinstance(raw, SequenceDataset):
+        return raw
+    dataset = _assemble(raw, layout, encoding or Encoding(), require_finite)
+    if limit_examples is not None:
+        dataset = limited(dataset, limit_examples)
+    is_path = isinstance(data, str | Path) and str(data) not in DATASETS and Path(data).exists()
+    source = {
+        "data": str(Path(data).resolve()) if is_path else str(data) if _is_name(data) else None,
+        "layout": layout,
+        "limit_examples": limit_examples,
+        "columns": asdict(columns) if columns else None,
+        "split_seed": SPLIT_SEED,
+    }
+    return replace(dataset, source=source)
+
+
+def limited(dataset: SequenceDataset, size: int) -> SequenceDataset:
+    """Return the data set with at most `size` examples a part, stratified by class."""
+    splits = {
+        part: split.take(stratified_subset(split.y, size, SPLIT_SEED))
+        for part, split in dataset.splits.items()
+    }
+    return replace(
+        dataset,
+        train=splits["train"],
+        validation=splits["validation"],
+        test=splits["test"],
+        digest=_digest(splits, dataset.class_names),
+        notes=(*dataset.notes, f"limited to {size} examples a part"),
+    )
+
+
+def _is_name(data: Any) -> bool:
+    return isinstance(data, str)
+
+
+def _read(data: Any, columns: CsvColumns) -> RawData | SequenceDataset:
+    if isinstance(data, tuple) or hasattr(data, "as_numpy_iterator"):
+        return from_parts({"all": data})
+    if isinstance(data, Mapping):
+        return from_parts(data) if set(data) & {*PARTS, "all"} else from_arrays("arrays", data)
+    if isinstance(data, Path) or (
+        data not in DATASETS and (":" not in data or Path(data).exists())
+    ):
+        return _read_path(Path(data), columns)
+    loaded = resolve("dataset", data, DATASETS)()
+    if isinstance(loaded, RawData | SequenceDataset):
+        return loaded
+    raw = _read(loaded, columns)
+    return replace(raw, name=data)
+
+
+def _read_path(path: Path, columns: CsvColumns) -> RawData:
+    if not path.exists():
+        hint = " A path must exist." if path.suffix or len(path.parts) > 1 else ""
+        raise unknown_name("data set", str(path), list(DATASETS), hint)
+    if path.is_dir():
+        return read_folder(path)
+    if path.stat().st_size == 0:
+        raise DataError(f"'{path}' is empty.")
+    if path.suffix == ".npz":
+        return read_npz(path)
+    if path.suffix == ".csv":
+        return read_csv(path, columns)
+    raise DataError(
+        f"Cannot tell what '{path}' is by its suffix '{path.suffix}'; expected .npz, .csv or a "
+        "folder."
+    )
+
+
+def _assemble(
+    raw: RawData,
+    layout: str | None,
+    encoding: Encoding,
+    require_finite: bool,
+) -> SequenceDataset:
+    parts, class_names = encode_labels(raw.parts, raw.class_names, encoding.class_names)
+    notes = list(raw.notes)
+    parts = _three_parts(raw, parts, len(class_names))
+    vocabulary = encoding.vocabulary or raw.vocabulary
+    image_shape = None
+    example = parts["test"]
+    if example.is_text:
+        parts, vocabulary = _encode_texts(parts, vocabulary)
+    else:
+        if is_pictures(example.x, layout):
+            shape = example.x.shape[1:]
+            image_shape = (shape[0], shape[1], shape[2] if len(shape) == 3 else 1)
+        elif layout is not None:
+            raise DataError(f"A layout is for pictures, but x has the shape {example.x.shape}.")
+        if example.x.dtype == np.uint8 and image_shape:
+            notes.append("pixels divided by 255")
+        parts = {part: encode_array(part, split, layout) for part, split in parts.items()}
+    if require_finite:
+        _check_finite(parts)
+    splits = {part: Split(split.x, split.y, split.mask) for part, split in parts.items()}
+    _check_shapes(splits)
+    return SequenceDataset(
+        name=raw.name,
+        train=splits["train"],
+        validation=splits["validation"],
+        test=splits["test"],
+        class_names=class_names,
+        digest=_digest(splits, class_names),
+        bounds=_bounds(splits, image_shape is not None and example.x.dtype == np.uint8),
+        vocabulary=vocabulary,
+        image_shape=image_shape,
+        layout=(layout or "rows") if image_shape else None,
+        notes=tuple(notes),
+    )
+
+
+def _three_parts(raw: RawData, parts: dict[str, RawSplit], num_classes: int) -> dict[str, RawSplit]:
+    """Cut the parts that the source does not have."""
+    total = sum(len(split) for split in parts.values())
+    if total < num_classes:
+        raise DataError(f"There are {total} examples, fewer than the {num_classes} classes.")
+    if "all" in parts:
+        parts = _cut(parts["all"], {"train": 0.0, "validation": _TENTH, "test": _TENTH})
+    elif set(parts) == {"test"}:
+        nothing = parts["test"].take(np.array([], dtype=np.int64))
+        parts = {"train": nothing, "validation": nothing, **parts}
+    elif "train" in parts and "test" not in parts and "validation" not in parts:
+        parts = _cut(parts["train"], {"train": 0.0, "validation": _TENTH, "test": _TENTH})
+    elif "train" in parts and "validation" not in parts:
+        parts = {**_validation_from_train(raw, parts["train"]), "test": parts["test"]}
+    missing = [part for part in PARTS if part not in parts]
+    if missing:
+        raise DataError(f"'{raw.name}' has the parts {sorted(parts)} but no {missing[0]} part.")
+    if len(parts["test"]) == 0:
+        raise DataError(
+            f"The test part of '{raw.name}' is empty: {total} examples of {num_classes} classes "
+            "are too few to cut a tenth of each; give the parts yourself (x_train, x_test, ...)."
+        )
+    return {part: parts[part] for part in PARTS}
+
+
+def _validation_from_train(raw: RawData, train: RawSplit) -> dict[str, RawSplit]:
+    if raw.validation_head is None:
+        return _cut(train, {"train": 0.0, "validation": _TENTH})
+    indices = np.arange(len(train))
+    head = raw.validation_head
+    return {"train": train.take(indices[head:]), "validation": train.take(indices[:head])}
+
+
+def _cut(split: RawSplit, shares: dict[str, float]) -> dict[str, RawSplit]:
+    indices = split_indices(split.keys(), split.y, shares, SPLIT_SEED)
+    return {part: split.take(chosen) for part, chosen in indices.items()}
+
+
+def _encode_texts(
+    parts: dict[str, RawSplit], vocabulary: Sequence[str] | None
+) -> tuple[dict[str, RawSplit], tuple[str, ...]]:
+    check_texts(parts)
+    characters = tuple(vocabulary) if vocabulary else build_vocabulary(parts["train"])
+    num_steps = max(len(text) for split in parts.values() for text in split.x)
+    encoded = {part: encode_texts(split, characters, num_steps) for part, split in parts.items()}
+    return encoded, characters
+
+
+def _check_finite(parts: Mapping[str, RawSplit]) -> None:
+    for part, split in parts.items():
+        if split.x.dtype.kind != "f":
+            continue
+        wrong = ~np.isfinite(split.x.reshape(len(split), -1)).all(axis=1)
+        if wrong.any():
+            raise DataError(
+                f"{int(wrong.sum())} examples of the {part} part hold NaN or infinite values, the "
+                f"first is example {int(wrong.argmax())}; `rnnprobe data check` counts them."
+            )
+
+
+def _check_shapes(splits: Mapping[str, Split]) -> None:
+    features = {part: s.x.shape[2:] for part, s in splits.items() if len(s)}
+    steps = {part: s.x.shape[1:2] for part, s in splits.items() if len(s)}
+    masked = {s.mask is not None for s in splits.values() if len(s)}
+    may_differ = splits["test"].x.ndim == 2 or masked == {True}
+    if len(set(features.values())) > 1 or (len(set(steps.values())) > 1 and not may_differ):
+        shapes = {part: s.x.shape for part, s in splits.items()}
+        raise DataError(f"The parts must have examples of one shape, but got {shapes}.")
+    if len(masked) > 1:
+        raise DataError("Some parts have a mask and others not; give all of them one.")
+
+
+def _bounds(splits: Mapping[str, Split], unit: bool) -> Bounds | None:
+    part = splits["train"] if len(splits["train"]) else splits["test"]
+    if part.x.dtype.kind != "f":
+        return None
+    if unit:
+        return Bounds(0.0, 1.0)
+    values: Array = part.x if part.mask is None else part.x[part.mask]
+    return Bounds(float(np.nanmin(values)), float(np.nanmax(values)))
+
+
+def _digest(splits: Mapping[str, Split], class_names: tuple[str, ...]) -> str:
+    digest = hashlib.sha256("\0".join(class_names).encode())
+    for split in splits.values():
+        for array in (split.x, split.y, split.mask):
+            if array is not None:
+                digest.update(f"{array.dtype.str}{array.shape}".encode())
+                digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()[:16]

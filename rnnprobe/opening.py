@@ -1,0 +1,111 @@
+"""Opening a saved model together with the data it is to be probed on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from rnnprobe._archive import read_metadata
+from rnnprobe.classifier import KerasClassifier
+from rnnprobe.datasets._csv import CsvColumns
+from rnnprobe.datasets._load import Encoding, limited, load_dataset
+from rnnprobe.errors import DataError
+from rnnprobe.models import load_model
+from rnnprobe.records import Predictions, SequenceDataset
+
+
+@dataclass(frozen=True, eq=False)
+class OpenedModel:
+    """A model with its data.
+
+    Args:
+        name: The file's name.
+        model: The Keras model.
+        classifier: The same as a `Classifier`.
+        dataset: What to probe it on.
+    """
+
+    name: str
+    model: keras.Model
+    classifier: KerasClassifier
+    dataset: SequenceDataset
+
+    def predict(self, part: str) -> Predictions:
+        """Return what the model says about one part of the data.
+
+        Raises:
+            DataError: The part is empty, or does not fit the model.
+        """
+        split = self.dataset.splits[part]
+        if len(split) == 0:
+            raise DataError(f"'{self.dataset.name}' has no {part} part.")
+        return self.classifier.predict(split, self.dataset.class_names)
+
+
+def open_model(
+    path: str | Path,
+    *,
+    data: str | None = None,
+    layout: str | None = None,
+    limit_examples: int | None = None,
+    columns: CsvColumns | None = None,
+    imports: Sequence[str] = (),
+) -> OpenedModel:
+    """Load a model and its data: those it was trained on, or those named.
+
+    Args:
+        path: A `.keras` file.
+        data: A data set as for `load_dataset`; None takes what the model's metadata names.
+        layout: As for `load_dataset`; goes with `data`.
+        limit_examples: Keeps at most so many examples of each part.
+        columns: As for `load_dataset`; goes with `data`.
+        imports: As for `load_model`.
+
+    Raises:
+        DataError: The model names no data, or its data changed since it was trained.
+        ModelError: The model cannot be read.
+    """
+    model = load_model(path, imports)
+    metadata = read_metadata(Path(path))
+    if data is None:
+        if layout is not None or columns is not None:
+            raise DataError("A layout and columns describe other data; name it by --data.")
+        dataset = _own_data(path, metadata)
+    else:
+        encoding = Encoding()
+        if metadata is not None:
+            vocabulary = metadata["vocabulary"]
+            encoding = Encoding(
+                tuple(metadata["class_names"]), tuple(vocabulary) if vocabulary else None
+            )
+            layout = layout or metadata["data"].get("layout")
+        dataset = load_dataset(data, layout=layout, columns=columns, encoding=encoding)
+    if limit_examples is not None:
+        dataset = limited(dataset, limit_examples)
+    return OpenedModel(Path(path).name, model, KerasClassifier(model), dataset)
+
+
+def _own_data(path: str | Path, metadata: Mapping[str, Any] | None) -> SequenceDataset:
+    source = (metadata or {}).get("data", {})
+    if not source.get("data"):
+        raise DataError(
+            f"'{path}' does not say which data it was trained on; name it by --data NAME|PATH."
+        )
+    columns = source.get("columns")
+    dataset = load_dataset(
+        source["data"],
+        layout=source.get("layout"),
+        limit_examples=source.get("limit_examples"),
+        columns=CsvColumns(**columns) if columns else None,
+    )
+    if dataset.digest != source["digest"]:
+        raise DataError(
+            f"'{source['data']}' is not what '{path}' was trained on: its digest was "
+            f"{source['digest']} and is {dataset.digest} now. To use it as it is, give "
+            f"--data {source['data']}."
+        )
+    return dataset

@@ -1,0 +1,1 @@
+"""Records to reports and pictures: one module a command, no Keras."""

@@ -1,0 +1,31 @@
+"""What several reports say in the same way."""
+
+from __future__ import annotations
+
+from rnnprobe.records import SequenceDataset
+from rnnprobe.statistics import wilson_interval
+from rnnprobe.table import Finding, escape
+
+
+def data_phrase(dataset: SequenceDataset) -> str:
+    """Return the name, sizes and digest of a data set as Markdown."""
+    sizes = " / ".join(f"{len(split):,}" for split in dataset.splits.values())
+    layout = f", layout {dataset.layout}" if dataset.layout not in (None, "rows") else ""
+    limited = "".join(f", {note}" for note in dataset.notes if note.startswith("limited"))
+    return (
+        f"{escape(dataset.name)} ({sizes} train / validation / test{layout}{limited}, "
+        f"digest {dataset.digest})"
+    )
+
+
+def interval_text(correct: int, total: int) -> str:
+    """Return an accuracy with its 95 % Wilson interval and the counts behind it."""
+    low, high = wilson_interval(correct, total)
+    return f"{correct / total:.4f} [{low:.4f}, {high:.4f}] ({correct:,} of {total:,})"
+
+
+def accuracy_finding(key: str, lead: str, correct: int, total: int, remark: str = "") -> Finding:
+    """Return the sentence that states an accuracy, with its interval as value."""
+    low, high = wilson_interval(correct, total)
+    value = {"accuracy": correct / total, "low": low, "high": high, "n": total}
+    return Finding(key, f"{lead} {interval_text(correct, total)}{remark}", value)

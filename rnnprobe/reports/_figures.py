@@ -1,0 +1,232 @@
+"""Pictures: matplotlib figures made without pyplot, saved with rnnprobe's mark."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rnnprobe import __version__
+from rnnprobe._files import atomic_path, check_output
+from rnnprobe.confusions.pairs import Confusions
+from rnnprobe.datasets._layout import to_picture
+from rnnprobe.errors import OutputError
+from rnnprobe.records import Array, SequenceDataset
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#8C8C8C"  # Okabe and Ito, safe for colour-blind eyes
+_MOST_CLASSES = 25
+_GALLERY = 24
+
+
+def check_folder(folder: Path, names: Sequence[str], *, force: bool) -> None:
+    """Make the folder and refuse what could not be written into it, before the work begins.
+
+    Raises:
+        OutputError: The folder cannot be made or written, or holds a picture of somebody else's.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise OutputError(f"Cannot make the folder '{folder}': {exc.strerror or exc}.") from exc
+    for name in names:
+        check_output(folder / name, force=force)
+
+
+def save_figures(folder: Path, figures: Mapping[str, Figure]) -> list[Path]:
+    """Write the figures by file name and return their paths."""
+    paths = []
+    for name, figure in figures.items():
+        with atomic_path(folder / name) as temporary:
+            figure.savefig(temporary, dpi=150, metadata={"Software": f"rnnprobe {__version__}"})
+        paths.append(folder / name)
+    return paths
+
+
+def _figure(width: float, height: float) -> Figure:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _plain(text: str) -> str:
+    """Return a name as matplotlib shows it literally, on one line, not too long."""
+    printable = "".join(c if c.isprintable() else "·" for c in text).replace("$", r"\$")
+    return printable if len(printable) <= 24 else printable[:23] + "…"
+
+
+def confusion_matrix_figure(confusions: Confusions, title: str) -> Figure:
+    """Draw the matrix: mistakes shaded by their share of the true class, hits in grey.
+
+    With more than 25 classes only those of the most frequent pairs are drawn.
+    """
+    names, matrix = confusions.predictions.class_names, confusions.matrix
+    shown = _shown_classes(confusions)
+    counts = matrix[np.ix_(shown, shown)]
+    support = np.maximum(matrix.sum(axis=1), 1)[shown]
+    shares = np.where(np.eye(len(shown), dtype=bool), np.nan, counts / support[:, np.newaxis])
+    size = max(4.5, 0.42 * len(shown) + 2)
+    figure = _figure(size + 0.8, size)
+    axes = figure.add_subplot()
+    axes.set_facecolor("#E6E6E6")
+    top = max(float(np.nanmax(shares)), 1e-9)
+    image = axes.imshow(shares, cmap="Oranges", vmin=0, vmax=top)
+    for (row, column), count in np.ndenumerate(counts):
+        if count:
+            dark = row != column and shares[row, column] > 0.6 * top
+            colour = "white" if dark else "black"
+            axes.text(column, row, count, ha="center", va="center", fontsize=8, color=colour)
+    labels = [_plain(names[index]) for index in shown]
+    axes.set_xticks(range(len(shown)), labels, rotation=90 if max(map(len, labels)) > 2 else 0)
+    axes.set_yticks(range(len(shown)), labels)
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class")
+    part = "" if len(shown) == len(names) else f", {len(shown)} of {len(names)} classes"
+    axes.set_title(f"{_plain(title)}: accuracy {confusions.accuracy:.4f}{part}", fontsize=10)
+    figure.colorbar(image, label="share of the true class", shrink=0.8)
+    return figure
+
+
+def _shown_classes(confusions: Confusions) -> list[int]:
+    num_classes = len(confusions.predictions.class_names)
+    if num_classes <= _MOST_CLASSES:
+        return list(range(num_classes))
+    chosen: set[int] = set()
+    for pair in confusions.pairs:
+        if len(chosen | {pair.true, pair.predicted}) > _MOST_CLASSES:
+            break
+        chosen |= {pair.true, pair.predicted}
+    return sorted(chosen) or list(range(_MOST_CLASSES))
+
+
+def gallery_figure(confusions: Confusions, dataset: SequenceDataset, part: str) -> Figure:
+    """Draw the most confident mistakes: pictures, texts, or curves over the steps."""
+    predictions = confusions.predictions
+    names = [_plain(name) for name in predictions.class_names]
+    captions = {
+        index: f"{index}: {names[predictions.y[index]]} taken for "
+        f"{names[predictions.predicted[index]]}, {predictions.confidence[index]:.2f}"
+        for index in confusions.mistakes[:_GALLERY]
+    }
+    heading = "example: true class taken for predicted class, confidence"
+    return _gallery(dataset, part, captions, heading)
+
+
+def examples_figure(dataset: SequenceDataset, part: str, top: int) -> Figure:
+    """Draw the first examples of a part."""
+    y = dataset.splits[part].y[:top]
+    names = [_plain(name) for name in dataset.class_names]
+    captions = {index: f"{index}: {names[label]}" for index, label in enumerate(y)}
+    return _gallery(dataset, part, captions, "example: class")
+
+
+def _gallery(
+    dataset: SequenceDataset, part: str, captions: Mapping[int, str], heading: str
+) -> Figure:
+    x = dataset.splits[part].x
+    if not captions:
+        figure = _figure(5, 1.5)
+        figure.text(0.5, 0.5, "none", ha="center", va="center")
+        return figure
+    if dataset.kind == "tokens":
+        texts = [dataset.text(x[index]) for index in captions]
+        return _text_gallery(texts, list(captions.values()), heading)
+    columns = min(6 if dataset.image_shape else 3, len(captions))
+    rows = -(-len(captions) // columns)
+    width = 1.9 if dataset.image_shape else 3.2
+    figure = _figure(width * columns, 2.15 * rows)
+    for position, (index, caption) in enumerate(captions.items(), start=1):
+        axes = figure.add_subplot(rows, columns, position)
+        _draw_example(axes, dataset, part, index)
+        axes.set_title(caption.replace(" taken for ", "\ntaken for ", 1), fontsize=7)
+    figure.suptitle(heading, fontsize=9)
+    return figure
+
+
+def _draw_example(axes: Axes, dataset: SequenceDataset, part: str, index: int) -> None:
+    split = dataset.splits[part]
+    x: Array = split.x[index]
+    if dataset.image_shape is None or dataset.layout is None:
+        axes.plot(x if split.mask is None else x[split.mask[index]], linewidth=1)
+        axes.set_xlabel("step", fontsize=7)
+        axes.tick_params(labelsize=6)
+        return
+    picture = to_picture(x, dataset.image_shape, dataset.layout)
+    grey = picture.shape[2] == 1
+    bounds: dict[str, Any] = {}
+    if grey and dataset.bounds:
+        bounds = {"cmap": "gray_r", "vmin": dataset.bounds.lower, "vmax": dataset.bounds.upper}
+    axes.imshow(picture[:, :, 0] if grey else np.clip(picture, 0, 1), **bounds)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_color("#D0D0D0")
+
+
+def _text_gallery(texts: Sequence[str], captions: Sequence[str], heading: str) -> Figure:
+    figure = _figure(7, 0.6 + 0.28 * len(texts))
+    axes = figure.add_subplot()
+    axes.set_axis_off()
+    axes.set_ylim(len(texts), -1)
+    axes.set_xlim(0, 1)
+    axes.text(0, -0.6, "text", color=GREY, fontsize=9)
+    axes.text(0.4, -0.6, heading, color=GREY, fontsize=9)
+    for row, (text, caption) in enumerate(zip(texts, captions, strict=True)):
+        axes.text(0, row, _plain(text), family="monospace", va="center", fontsize=10)
+        axes.text(0.4, row, caption, va="center", fontsize=9)
+    return figure
+
+
+def curves_figure(history: Mapping[str, list[float]], title: str) -> Figure:
+    """Draw loss and accuracy on the training and validation part, over the epochs."""
+    figure = _figure(8, 3.4)
+    epochs = range(1, len(history["loss"]) + 1)
+    for position, name in enumerate(("loss", "accuracy"), start=1):
+        axes = figure.add_subplot(1, 2, position)
+        axes.plot(epochs, history[name], color=BLUE, marker="o", markersize=3, label="training")
+        axes.plot(
+            epochs,
+            history[f"val_{name}"],
+            color=ORANGE,
+            marker="s",
+            markersize=3,
+            linestyle="--",
+            label="validation",
+        )
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(name)
+        _whole_ticks(axes)
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False)
+    figure.suptitle(_plain(title), fontsize=10)
+    return figure
+
+
+def _whole_ticks(axes: Axes) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def trials_figure(curves: Mapping[int, list[float]], best: int) -> Figure:
+    """Draw the validation accuracy of every trial over its epochs, the best one in colour."""
+    figure = _figure(6.5, 4)
+    axes = figure.add_subplot()
+    for number, values in curves.items():
+        chosen = number == best
+        epochs = range(1, len(values) + 1)
+        colour, width = (ORANGE, 2.2) if chosen else (GREY, 1)
+        axes.plot(epochs, values, color=colour, linewidth=width, marker="o", markersize=3)
+        if values:
+            axes.annotate(f" {number}", (len(values), values[-1]), fontsize=8, color=colour)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("validation accuracy")
+    axes.set_title(f"Trials by number; the best is {best}", fontsize=10)
+    _whole_ticks(axes)
+    axes.grid(alpha=0.3)
+    return figure

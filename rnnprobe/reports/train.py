@@ -1,0 +1,108 @@
+"""The report of `rnnprobe train`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rnnprobe._versions import made_by
+from rnnprobe.records import ModelSpec, Run, SequenceDataset, TrainSpec
+from rnnprobe.reports._common import accuracy_finding, data_phrase
+from rnnprobe.table import Column, Finding, Report, Table, escape
+
+_COLUMNS = (
+    Column("epoch", "epoch", "integer"),
+    Column("loss", "train loss", "decimal"),
+    Column("accuracy", "train accuracy", "decimal"),
+    Column("val_loss", "val. loss", "decimal"),
+    Column("val_accuracy", "val. accuracy", "decimal"),
+    Column("seconds", "seconds", "decimal", 1),
+)
+_SERIES = [column.key for column in _COLUMNS[1:]]
+
+
+def train_report(run: Run, dataset: SequenceDataset, model_file: str | None) -> Report:
+    """Return the table of epochs, best and last values, and the test part's loss and accuracy.
+
+    Args:
+        run: The record of the run.
+        dataset: What it was trained on.
+        model_file: Where the model was saved; None where it was not.
+    """
+    epochs = zip(*(run.history[name] for name in _SERIES), strict=True)
+    rows = tuple((number, *values) for number, values in enumerate(epochs, start=1))
+    findings = []
+    if run.status != "ok":
+        findings.append(Finding("failed", f"Did not finish: {escape(run.message)}", run.message))
+    elif rows:
+        findings += _epoch_findings(run)
+    if "test_accuracy" in run.metrics:
+        findings.append(
+            accuracy_finding(
+                "test",
+                f"Test: loss {run.metrics['test_loss']:.4f}, accuracy",
+                int(run.metrics["test_correct"]),
+                len(dataset.test),
+            )
+        )
+    findings.append(Finding("settings", f"Settings: {_settings(run)}", run.to_dict()))
+    if model_file is not None:
+        findings.append(Finding("model", f"Model: {escape(model_file)}", model_file))
+    return Report(
+        command="train",
+        caption=f"**Train** {_model_phrase(run)} on {data_phrase(dataset)}, seed {run.train.seed}",
+        main=Table(_COLUMNS, rows),
+        findings=tuple(findings),
+        made_by=made_by(),
+        facts={"digest": dataset.digest, "run": run.to_dict()},
+    )
+
+
+def _epoch_findings(run: Run) -> list[Finding]:
+    history = run.history
+    best = min(range(len(history["val_loss"])), key=history["val_loss"].__getitem__)
+    last = len(history["val_loss"]) - 1
+    findings = [
+        Finding(key, f"{title} epoch {epoch + 1}: {_values(history, epoch)}", _at(history, epoch))
+        for key, title, epoch in (("best", "Best", best), ("last", "Last", last))
+    ]
+    patience = run.train.early_stopping
+    if patience and last - best >= patience:
+        sentence = (
+            f"Stopped early, {last - best} epochs after the best; its weights are the model's"
+        )
+        findings.append(Finding("stopped_early", sentence, True))
+    return findings
+
+
+def _at(history: Mapping[str, list[float]], epoch: int) -> dict[str, float]:
+    return {"epoch": epoch + 1, **{name: history[name][epoch] for name in _SERIES}}
+
+
+def _values(history: Mapping[str, list[float]], epoch: int) -> str:
+    at = _at(history, epoch)
+    return (
+        f"train loss {at['loss']:.4f}, accuracy {at['accuracy']:.4f}; validation loss "
+        f"{at['val_loss']:.4f}, accuracy {at['val_accuracy']:.4f}"
+    )
+
+
+def _model_phrase(run: Run) -> str:
+    return f"{escape(run.model.cell)} ({run.parameters:,} parameters)"
+
+
+def _settings(run: Run) -> str:
+    """Return what differs from the records' defaults, and what everybody asks for."""
+    always = {"units", "optimizer", "learning_rate", "batch_size"}
+    parts = []
+    for record, default in ((run.model, ModelSpec()), (run.train, TrainSpec())):
+        for name, value in vars(record).items():
+            if name in ("cell", "seed", "epochs"):
+                continue
+            if name in always or value != getattr(default, name):
+                parts.append(f"{name.replace('_', ' ')} {_text(value)}")
+    return escape(", ".join(parts))
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,139 @@
+"""The report of `rnnprobe tune`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rnnprobe._versions import made_by
+from rnnprobe.records import SequenceDataset
+from rnnprobe.reports._common import accuracy_finding, data_phrase
+from rnnprobe.search.space import AXES, Value
+from rnnprobe.table import Column, Finding, Report, Table, escape
+
+if TYPE_CHECKING:
+    from rnnprobe.search.tuner import Trial, TuneResult
+
+_KINDS: dict[str, Any] = {
+    "integer": "integer",
+    "number": "general",
+    "flag": "text",
+    "name": "text",
+}
+_HOW = {
+    "hyperband": "drawn at random, the better third of each bracket trained on",
+    "bayesian": "the first at random, then by the bound of a Gaussian process",
+    "random": "drawn at random",
+}
+
+
+def tune_report(result: TuneResult, dataset: SequenceDataset, model_file: str) -> Report:
+    """Return the table of trials, the best one's test accuracy, space and budget.
+
+    Args:
+        result: What the search found.
+        dataset: What it searched on.
+        model_file: Where the best model was saved.
+    """
+    best = result.best
+    finished = [trial for trial in result.trials if trial.run.status == "ok"]
+    configuration = ", ".join(
+        f"{AXES[name].option} {_text(value)}"
+        for name, value in best.configuration.items()
+        if value is not None and (name in result.space.varied or name == "cell")
+    )
+    best_of = f", the best of {len(finished)}" if len(finished) > 1 else ""
+    findings = [
+        Finding(
+            "best",
+            f"Best on validation: trial {best.number} ({escape(configuration)}), validation "
+            f"accuracy {best.score[0]:.4f}{best_of}, so this figure is optimistic",
+            {"trial": best.number, **best.configuration},
+        ),
+        accuracy_finding(
+            "test",
+            f"Test accuracy of trial {best.number}:",
+            result.test.correct,
+            result.test.total,
+            "; test examples chose nothing",
+        ),
+        Finding("space", f"Space: {escape(_space_phrase(result))}", result.space.values),
+        Finding("budget", _budget_phrase(result), _budget(result)),
+    ]
+    if len(finished) < len(result.trials):
+        lost = {t.number: t.run.message for t in result.trials if t.run.status != "ok"}
+        listed = "; ".join(f"trial {number}: {escape(why)}" for number, why in lost.items())
+        findings.append(Finding("did_not_finish", f"Did not finish: {listed}", lost))
+    findings.append(Finding("model", f"Model: {escape(model_file)}", model_file))
+    return Report(
+        command="tune",
+        caption=f"**Tune** by {result.tuner} on {data_phrase(dataset)}, seed {result.seed}",
+        main=_trials_table(result),
+        findings=tuple(findings),
+        made_by=made_by(),
+        facts={"digest": dataset.digest, "seed": result.seed, "tuner": result.tuner},
+    )
+
+
+def _trials_table(result: TuneResult) -> Table:
+    axes = ["cell", *(name for name in result.space.varied if name != "cell")]
+    columns = (
+        Column("trial", "#", "integer"),
+        *(Column(name, name.replace("_", " "), _KINDS[AXES[name].kind]) for name in axes),
+        Column("epochs", "epochs", "integer"),
+        Column("val_accuracy", "val. accuracy", "decimal"),
+        Column("seconds", "seconds", "decimal", 1),
+        Column("parameters", "parameters", "integer"),
+        Column("chosen", "chosen"),
+        Column("status", "status"),
+    )
+    return Table(columns, tuple(_row(trial, axes) for trial in result.trials))
+
+
+def _row(trial: Trial, axes: list[str]) -> tuple[Any, ...]:
+    chosen = trial.chosen
+    if trial.promoted_after:
+        chosen += f", kept after {' and '.join(map(str, trial.promoted_after))}"
+    status = "ok" if trial.run.status == "ok" else f"DNF {trial.run.message.split(':')[0]}"
+    return (
+        trial.number,
+        *(trial.configuration[name] for name in axes),
+        trial.epochs,
+        trial.run.metrics.get("val_accuracy") if status == "ok" else None,
+        trial.run.seconds,
+        trial.run.parameters or None,
+        chosen,
+        status,
+    )
+
+
+def _text(value: Value) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _space_phrase(result: TuneResult) -> str:
+    listed = "; ".join(
+        f"{name.replace('_', ' ')} {', '.join(map(_text, values))}"
+        for name, values in result.space.values.items()
+        if len(values) > 1 or name in ("cell", "optimizer")
+    )
+    return f"{listed} ({result.space.size:,} configurations)"
+
+
+def _budget(result: TuneResult) -> dict[str, float]:
+    return {
+        "trials": len(result.trials),
+        "epochs": sum(trial.epochs for trial in result.trials),
+        "most_epochs": result.epochs,
+        "seconds": result.seconds,
+    }
+
+
+def _budget_phrase(result: TuneResult) -> str:
+    budget = _budget(result)
+    whole = " (the whole space)" if budget["trials"] == result.space.size else ""
+    return (
+        f"Budget: {budget['trials']} configurations{whole}, {_HOW[result.tuner]}; at most "
+        f"{result.epochs} epochs each, {budget['epochs']} in all, {result.seconds:.0f} s"
+    )

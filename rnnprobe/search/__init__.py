@@ -1,0 +1,5 @@
+"""Search over configurations, on KerasTuner."""
+
+TUNERS = ("hyperband", "bayesian", "random")
+
+__all__ = ["TUNERS"]

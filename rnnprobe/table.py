@@ -1,0 +1,179 @@
+"""Reports as tables, and the only place that turns them into Markdown, CSV or JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+_ESCAPES = {"\\": "\\\\", "|": "\\|", "`": "\\`", "*": "\\*", "[": "\\["}
+_ESCAPES |= {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    Args:
+        key: Its name in CSV and JSON.
+        title: Its head in Markdown.
+        kind: `text` is escaped and left-aligned; `integer`, `decimal` (fixed digits) and
+            `general` (shortest form, as for learning rates) are right-aligned.
+        digits: Digits after the point of a `decimal`.
+    """
+
+    key: str
+    title: str
+    kind: Literal["text", "integer", "decimal", "general"] = "text"
+    digits: int = 4
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns and rows; a cell is a raw value, None where there is none."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    title: str = ""
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one dict per row, by column key."""
+        keys = [column.key for column in self.columns]
+        return [dict(zip(keys, row, strict=True)) for row in self.rows]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One sentence below the table, and the value it states.
+
+    The sentence is Markdown: `escape` what comes from the user.
+    """
+
+    key: str
+    sentence: str
+    value: Any
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a command prints.
+
+    Args:
+        command: Its name; JSON carries it in `schema`.
+        caption: The first line, Markdown: what this is, on which data.
+        main: The table that CSV holds.
+        findings: Sentences below it.
+        tables: More tables by key, below the findings.
+        made_by: The last line: versions.
+        facts: More plain values for JSON alone.
+    """
+
+    command: str
+    caption: str
+    main: Table
+    findings: tuple[Finding, ...] = ()
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    made_by: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def escape(text: str) -> str:
+    r"""Return `text` as it must be written in a Markdown table cell.
+
+    Example:
+        >>> escape("a|b <i>")
+        'a\\|b &lt;i&gt;'
+    """
+    escaped = "".join(_ESCAPES.get(character, character) for character in text)
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in escaped)
+
+
+def format_cell(value: Any, column: Column) -> str:
+    """Return the Markdown text of one cell."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    if column.kind == "decimal":
+        return f"{value:.{column.digits}f}"
+    if column.kind == "integer":
+        return f"{value:d}"
+    if column.kind == "general":
+        return f"{value:g}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(escape(str(part)) for part in value)
+    return escape(str(value))
+
+
+def markdown_table(table: Table) -> str:
+    """Return a pipe table with a line of dashes that says how each column is aligned."""
+    from tabulate import tabulate
+
+    rows = [
+        [format_cell(value, column) for value, column in zip(row, table.columns, strict=True)]
+        for row in table.rows
+    ]
+    return tabulate(
+        rows,
+        headers=[column.title for column in table.columns],
+        tablefmt="pipe",
+        colalign=["left" if column.kind == "text" else "right" for column in table.columns],
+        disable_numparse=True,
+    )
+
+
+def to_markdown(report: Report) -> str:
+    """Return the whole report as Markdown, ending with a newline."""
+    blocks = [report.caption]
+    blocks.append(markdown_table(report.main) if report.main.rows else "Nothing to list.")
+    if report.findings:
+        blocks.append("\n".join(f"- {finding.sentence}" for finding in report.findings))
+    for table in report.tables.values():
+        if table.rows:
+            blocks += [f"**{table.title}**", markdown_table(table)]
+    blocks.append(f"_{report.made_by}_")
+    return "\n\n".join(blocks) + "\n"
+
+
+def to_csv(report: Report) -> str:
+    """Return the main table as CSV with full precision; several values in a cell by spaces."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(column.key for column in report.main.columns)
+    for row in report.main.rows:
+        writer.writerow(
+            " ".join(map(str, value)) if isinstance(value, list | tuple) else value for value in row
+        )
+    return text.getvalue()
+
+
+def to_json(report: Report) -> str:
+    """Return the whole report as JSON: full precision, null where there is no number."""
+    document = {
+        "schema": f"rnnprobe.{report.command}/1",
+        "rows": report.main.records(),
+        "findings": {finding.key: finding.value for finding in report.findings},
+        "tables": {key: table.records() for key, table in report.tables.items()},
+        "made_by": report.made_by,
+        **report.facts,
+    }
+    return json.dumps(_finite(document), indent=2, ensure_ascii=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    if hasattr(value, "item"):
+        return _finite(value.item())
+    return value
+
+
+FORMATS = {"md": to_markdown, "csv": to_csv, "json": to_json}
