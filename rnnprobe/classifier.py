@@ -199,15 +199,9 @@ def _declared_output(model: keras.Model) -> Output | None:
     if activation in _ACTIVATIONS and getattr(model, "inputs", None):
         return _ACTIVATIONS[activation]
     loss = getattr(model, "loss", None)
-    if isinstance(loss, keras.losses.BinaryCrossentropy):
-        return "logit" if loss.from_logits else "sigmoid"
-    crossentropies = (
-        keras.losses.SparseCategoricalCrossentropy,
-        keras.losses.CategoricalCrossentropy,
-    )
-    if isinstance(loss, crossentropies):
-        return "logits" if loss.from_logits else "softmax"
-    return None
+    if getattr(loss, "from_logits", False):
+        return "logit" if isinstance(loss, keras.losses.BinaryCrossentropy) else "logits"
+    return None  # from_logits=False is often a mistake, so the outputs themselves decide
 
 
 def _observed_output(scores: Array) -> Output:

@@ -20,8 +20,8 @@ def read_predictions(path: Path) -> Predictions:
     """Read `y_true` and probabilities from an `.npz` or `.csv` file.
 
     An npz file holds `y_true` (indices, one-hot rows or names), `probabilities` (num_examples,
-    num_classes) and, where it likes, `class_names`. A CSV file has a column `y_true`, and one column
-    of probabilities per class, headed by the class's name, in the order of the classes.
+    num_classes) and, where it likes, `class_names`. A CSV file has a column `y_true`, and one
+    column of probabilities per class, headed by the class's name, in the order of the classes.
 
     Raises:
         DataError: The file is missing, unreadable, or its probabilities are none.

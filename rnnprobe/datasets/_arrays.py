@@ -25,7 +25,8 @@ def read_npz_arrays(path: Path) -> dict[str, Array]:
         DataError: The file is no npz archive, is damaged, or holds pickled objects.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise DataError(
                     f"'{path}' holds a single array; expected an npz archive of {_KEYS}."

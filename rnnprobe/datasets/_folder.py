@@ -99,7 +99,8 @@ def _read_example_files(folder: Path, by_class: dict[str, list[Path]]) -> RawSpl
     if suffixes == {".png"}:
         return RawSplit(_stack_pictures(paths), y)
     raise DataError(
-        f"'{folder}' holds files of {sorted(suffixes)}; expected all .txt, all .npy, or all pictures."
+        f"'{folder}' holds files of {sorted(suffixes)}; expected all .txt, all .npy, or all "
+        "pictures."
     )
 
 

@@ -29,7 +29,8 @@ from rnnprobe.errors import DataError
 from rnnprobe.records import Array, Bounds, SequenceDataset, Split
 
 SPLIT_SEED = 0
-_TENTH = 0.1
+_SHARES = {"test": 0.1, "validation": 0.1, "train": 0.8}
+_SHARES_OF_TRAIN = {"validation": 0.1, "train": 0.9}
 
 
 @dataclass(frozen=True)
@@ -203,12 +204,12 @@ def _three_parts(raw: RawData, parts: dict[str, RawSplit], num_classes: int) -> 
     if total < num_classes:
         raise DataError(f"There are {total} examples, fewer than the {num_classes} classes.")
     if "all" in parts:
-        parts = _cut(parts["all"], {"train": 0.0, "validation": _TENTH, "test": _TENTH})
+        parts = _cut(parts["all"], _SHARES)
     elif set(parts) == {"test"}:
         nothing = parts["test"].take(np.array([], dtype=np.int64))
         parts = {"train": nothing, "validation": nothing, **parts}
     elif "train" in parts and "test" not in parts and "validation" not in parts:
-        parts = _cut(parts["train"], {"train": 0.0, "validation": _TENTH, "test": _TENTH})
+        parts = _cut(parts["train"], _SHARES)
     elif "train" in parts and "validation" not in parts:
         parts = {**_validation_from_train(raw, parts["train"]), "test": parts["test"]}
     missing = [part for part in PARTS if part not in parts]
@@ -216,15 +217,16 @@ def _three_parts(raw: RawData, parts: dict[str, RawSplit], num_classes: int) -> 
         raise DataError(f"'{raw.name}' has the parts {sorted(parts)} but no {missing[0]} part.")
     if len(parts["test"]) == 0:
         raise DataError(
-            f"The test part of '{raw.name}' is empty: {total} examples of {num_classes} classes "
-            "are too few to cut a tenth of each; give the parts yourself (x_train, x_test, ...)."
+            f"The test part of '{raw.name}' is empty: {total} examples of {num_classes} classes, "
+            "equal ones together, are too few to cut a tenth of each class; give the parts "
+            "yourself (x_train, x_test, ...)."
         )
     return {part: parts[part] for part in PARTS}
 
 
 def _validation_from_train(raw: RawData, train: RawSplit) -> dict[str, RawSplit]:
     if raw.validation_head is None:
-        return _cut(train, {"train": 0.0, "validation": _TENTH})
+        return _cut(train, _SHARES_OF_TRAIN)
     indices = np.arange(len(train))
     head = raw.validation_head
     return {"train": train.take(indices[head:]), "validation": train.take(indices[:head])}
@@ -249,7 +251,7 @@ def _check_finite(parts: Mapping[str, RawSplit]) -> None:
     for part, split in parts.items():
         if split.x.dtype.kind != "f":
             continue
-        wrong = ~np.isfinite(split.x.reshape(len(split), -1)).all(axis=1)
+        wrong = ~np.isfinite(split.x).all(axis=(1, 2))
         if wrong.any():
             raise DataError(
                 f"{int(wrong.sum())} examples of the {part} part hold NaN or infinite values, the "

@@ -15,12 +15,13 @@ def split_indices(
     """Return the indices of each part, ascending.
 
     Equal inputs stay in one part, with the class of the first of them. Within a class the
-    distinct inputs are shuffled and dealt to the parts until each has its share.
+    distinct inputs are shuffled and laid end to end; each goes to the part in whose share its
+    middle falls, so that often repeated inputs are as likely in one part as in another.
 
     Args:
         keys: One digest per example; equal inputs have equal ones.
         y: int (num_examples,), classes.
-        shares: Share of each part but the first named, which takes the rest; the first has 0.
+        shares: Share of each part, in [0, 1]; they sum to 1.
         seed: Seed of the shuffle.
     """
     groups: dict[bytes, list[int]] = {}
@@ -30,17 +31,14 @@ def split_indices(
     for members in groups.values():
         by_class.setdefault(int(y[members[0]]), []).append(members)
     rng = np.random.default_rng(seed)
-    rest, *cut = shares
+    bounds = np.cumsum(list(shares.values()))[:-1]
     dealt: dict[str, list[int]] = {part: [] for part in shares}
     for label in sorted(by_class):
-        members_of = [by_class[label][i] for i in rng.permutation(len(by_class[label]))]
-        total = sum(len(members) for members in members_of)
-        room = {part: round(total * shares[part]) for part in cut}
-        for members in members_of:
-            part = next((p for p in cut if len(members) <= room[p]), rest)
-            dealt[part] += members
-            if part != rest:
-                room[part] -= len(members)
+        shuffled = [by_class[label][i] for i in rng.permutation(len(by_class[label]))]
+        sizes = np.array([len(members) for members in shuffled])
+        middles = (np.cumsum(sizes) - sizes / 2) / sizes.sum()
+        for members, part in zip(shuffled, np.searchsorted(bounds, middles), strict=True):
+            dealt[list(shares)[part]] += members
     return {part: np.array(sorted(indices), dtype=np.int64) for part, indices in dealt.items()}
 
 

@@ -77,7 +77,7 @@ def confusion_matrix_figure(confusions: Confusions, title: str) -> Figure:
     top = max(float(np.nanmax(shares)), 1e-9)
     image = axes.imshow(shares, cmap="Oranges", vmin=0, vmax=top)
     for (row, column), count in np.ndenumerate(counts):
-        if count:
+        if count or row == column:
             dark = row != column and shares[row, column] > 0.6 * top
             colour = "white" if dark else "black"
             axes.text(column, row, count, ha="center", va="center", fontsize=8, color=colour)

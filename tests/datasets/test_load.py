@@ -1,0 +1,319 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import make_values, write_names
+from PIL import Image
+
+from rnnprobe import SequenceDataset, load_dataset
+from rnnprobe.datasets._csv import CsvColumns
+from rnnprobe.datasets._load import Encoding
+from rnnprobe.errors import DataError, UnknownNameError
+
+X, Y = make_values(60)
+
+
+def save_npz(folder: Path, **arrays: Any) -> Path:
+    path = folder / "data.npz"
+    np.savez(path, **arrays)
+    return path
+
+
+def test_npz_with_all_parts_keeps_them(tmp_path: Path) -> None:
+    path = save_npz(
+        tmp_path,
+        x_train=X[:30], y_train=Y[:30], x_val=X[30:40], y_val=Y[30:40],
+        x_test=X[40:], y_test=Y[40:], class_names=["a", "b", "c"],
+    )  # fmt: skip
+    dataset = load_dataset(path)
+    assert (dataset.train.x == X[:30]).all()
+    assert (dataset.validation.y == Y[30:40]).all()
+    assert (dataset.test.x == X[40:]).all()
+    assert dataset.class_names == ("a", "b", "c")
+    assert dataset.bounds is not None
+    assert dataset.bounds.upper == pytest.approx(X[:30].max())
+
+
+def test_validation_is_a_stratified_tenth_where_there_is_none(tmp_path: Path) -> None:
+    dataset = load_dataset(
+        save_npz(tmp_path, x_train=X[:30], y_train=Y[:30], x_test=X[30:], y_test=Y[30:])
+    )
+    assert np.bincount(dataset.validation.y).tolist() == [1, 1, 1]
+    assert len(dataset.train) == 27
+    assert len(dataset.test) == 30
+
+
+def test_a_file_with_a_test_part_alone_can_be_probed(tmp_path: Path) -> None:
+    dataset = load_dataset(save_npz(tmp_path, x_test=X, y_test=Y))
+    assert [len(split) for split in dataset.splits.values()] == [0, 0, 60]
+
+
+def test_labels_may_be_one_hot_columns_or_names(tmp_path: Path) -> None:
+    plain = load_dataset({"x": X, "y": Y})
+    one_hot = load_dataset({"x": X, "y": np.eye(3)[Y]})
+    column = load_dataset({"x": X, "y": Y[:, np.newaxis]})
+    named = load_dataset({"x": X, "y": np.array(["a", "b", "c"])[Y]})
+    assert plain.digest == one_hot.digest == column.digest
+    assert named.class_names == ("a", "b", "c")
+    assert (named.train.y == plain.train.y).all()
+
+
+def test_lengths_are_a_mask(tmp_path: Path) -> None:
+    lengths = 1 + np.arange(60) % 6
+    dataset = load_dataset(save_npz(tmp_path, x=X, y=Y, lengths=lengths))
+    mask = np.arange(6) < lengths[:, np.newaxis]
+    assert dataset.digest == load_dataset(save_npz(tmp_path, x=X, y=Y, mask=mask)).digest
+    assert sorted(np.concatenate([s.lengths for s in dataset.splits.values()])) == sorted(lengths)
+
+
+def test_bytes_are_pictures_divided_by_255_and_floats_stay(tmp_path: Path) -> None:
+    pictures = np.arange(20 * 4 * 5, dtype=np.uint8).reshape(20, 4, 5)
+    y = np.arange(20) % 2
+    dataset = load_dataset(save_npz(tmp_path, x_test=pictures, y_test=y))
+    assert dataset.test.x == pytest.approx(pictures / 255)
+    assert dataset.notes == ("pixels divided by 255",)
+    assert dataset.image_shape == (4, 5, 1)
+    floats = load_dataset(save_npz(tmp_path, x_test=pictures.astype(np.float32), y_test=y))
+    assert floats.test.x.max() == pictures.max()
+    assert floats.image_shape is None
+    asked = load_dataset(save_npz(tmp_path, x_test=pictures * 1.0, y_test=y), layout="columns")
+    assert asked.test.x.shape == (20, 5, 4)
+
+
+def test_colour_pictures_are_rows_of_all_channels(tmp_path: Path) -> None:
+    x = np.zeros((20, 4, 5, 3), np.uint8)
+    dataset = load_dataset(save_npz(tmp_path, x_test=x, y_test=np.arange(20) % 2))
+    assert dataset.test.x.shape == (20, 4, 15)
+
+
+def test_tokens_in_an_npz_are_integers(tmp_path: Path) -> None:
+    tokens = np.array([[1, 2, 0], [2, 3, 1]] * 10)
+    dataset = load_dataset(save_npz(tmp_path, x_test=tokens, y_test=np.arange(20) % 2))
+    assert dataset.kind == "tokens"
+    assert dataset.num_tokens == 4
+    assert dataset.text(dataset.test.x[0]) == "1 2"
+
+
+def test_a_folder_of_texts_has_a_character_vocabulary(names: SequenceDataset) -> None:
+    assert names.class_names == ("Aish", "Oush")
+    assert names.vocabulary is not None
+    assert names.vocabulary[0] == ""
+    texts = {names.text(x) for split in names.splits.values() for x in split.x}
+    assert len(texts) == 120
+    assert all(3 <= len(text) <= 6 for text in texts)
+
+
+def test_a_model_s_vocabulary_and_classes_are_kept(tmp_path: Path, names: SequenceDataset) -> None:
+    for language, vowel in (("Oush", "o"), ("Aish", "a")):
+        lines = [*(f"b{vowel}{letter}" for letter in "bdgklmnprst"), "qqqq"]
+        (tmp_path / f"{language}.txt").write_text("\n".join(lines), "utf-8")
+    encoding = Encoding(("Oush", "Aish"), names.vocabulary)
+    dataset = load_dataset(tmp_path, encoding=encoding)
+    assert dataset.class_names == ("Oush", "Aish")
+    texts = {dataset.text(x) for split in dataset.splits.values() for x in split.x}
+    assert "bob" in texts
+    assert "\N{REPLACEMENT CHARACTER}" * 4 in texts
+
+
+def test_a_folder_of_folders_reads_texts_arrays_and_pictures(tmp_path: Path) -> None:
+    for label, name in enumerate(("cat", "dog")):
+        for kind in ("texts", "arrays", "pictures"):
+            (tmp_path / kind / name).mkdir(parents=True)
+        for i in range(12):
+            (tmp_path / "texts" / name / f"{i}.txt").write_text(f"{name} {chr(97 + i)}")
+            np.save(tmp_path / "arrays" / name / f"{i}.npy", np.full((2 + i % 3, 2), i + label))
+            picture = Image.fromarray(np.full((4, 4), 10 * i + label, np.uint8))
+            picture.save(tmp_path / "pictures" / name / f"{i}.png")
+    texts, arrays, pictures = (
+        load_dataset(tmp_path / kind) for kind in ("texts", "arrays", "pictures")
+    )
+    assert texts.kind == "tokens"
+    assert arrays.test.mask is not None
+    assert pictures.image_shape == (4, 4, 1)
+    for dataset in (texts, arrays, pictures):
+        assert dataset.class_names == ("cat", "dog")
+        assert sum(len(split) for split in dataset.splits.values()) == 24
+
+
+def test_folders_called_train_and_test_are_the_parts(tmp_path: Path) -> None:
+    for part, size in (("train", 40), ("test", 5)):
+        (tmp_path / part).mkdir()
+        write_names(tmp_path / part, size)
+    dataset = load_dataset(tmp_path)
+    assert len(dataset.test) == 10
+    assert len(dataset.train) + len(dataset.validation) == 80
+
+
+def test_csv_of_texts_series_and_long_tables(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    rows = [f'"text, {chr(97 + i)}",{"yes" if i % 2 else "no"}' for i in range(24)]
+    path.write_text("\n".join(["words,label", *rows]))
+    texts = load_dataset(path, columns=CsvColumns(text="words"))
+    assert texts.class_names == ("no", "yes")
+    assert "text, a" in {texts.text(x) for s in texts.splits.values() for x in s.x}
+
+    path.write_text("\n".join(["t1,t2,target", *(f"{i},{-i},{i % 2}" for i in range(24))]))
+    series = load_dataset(path)
+    assert series.train.x.shape[1:] == (2, 1)
+
+    long = [f"{i},{t},{i * 10 + t},{i % 2}" for i in range(24) for t in reversed(range(2 + i % 2))]
+    path.write_text("\n".join(["id,time,v,label", *long]))
+    dataset = load_dataset(path, columns=CsvColumns(id="id", time="time"))
+    assert dataset.test.mask is not None
+    for split in dataset.splits.values():
+        for x, length in zip(split.x, split.lengths, strict=True):
+            assert (np.diff(x[:length, 0]) == 1).all()
+
+
+def test_python_arrays_tf_data_and_functions() -> None:
+    expected = load_dataset(
+        {"x_train": X[:40], "y_train": Y[:40], "x_test": X[40:], "y_test": Y[40:]}
+    )
+    batched = tf.data.Dataset.from_tensor_slices((X[40:], Y[40:])).batch(7)
+    single = tf.data.Dataset.from_tensor_slices((X[:40], Y[:40]))
+    assert load_dataset({"train": single, "test": batched}).digest == expected.digest
+    assert load_dataset((X, Y)).digest == load_dataset({"all": (X, Y)}).digest
+    assert load_dataset(expected) is expected
+    assert load_dataset("conftest:make_values").name == "conftest:make_values"
+
+
+def test_a_reshuffled_tf_data_is_refused() -> None:
+    shuffled = tf.data.Dataset.from_tensor_slices((X, Y)).shuffle(60)
+    with pytest.raises(DataError, match="another order the second time"):
+        load_dataset(shuffled)
+
+
+def bad_arrays() -> dict[str, tuple[dict[str, Any], str]]:
+    nan = X.copy()
+    nan[3, 0, 0] = np.nan
+    return {
+        "no labels": ({"x": X}, "no key 'y'"),
+        "other keys": ({"a": X}, r"unknown keys \['a'\]"),
+        "both kinds": ({"x": X, "y": Y, "x_test": X, "y_test": Y}, "x and y alone"),
+        "counts": ({"x": X, "y": Y[:-1]}, "60 examples, but y 59"),
+        "negative": ({"x": X, "y": Y - 1}, "Labels are -1, 0, 1"),
+        "gap": ({"x": X, "y": Y * 2}, "without gaps"),
+        "out of range": ({"x": X, "y": Y, "class_names": ["a", "b"]}, "Label 2 of example 2"),
+        "same names": ({"x": X, "y": Y, "class_names": ["a", "a", "b"]}, "must differ"),
+        "fractions": ({"x": X, "y": Y + 0.5}, "not whole numbers"),
+        "two-hot": ({"x": X, "y": np.ones((60, 3))}, "not one-hot"),
+        "one class": ({"x": X, "y": Y * 0}, "two classes or more"),
+        "few": ({"x": X[:2], "y": Y[:2], "class_names": list("abc")}, "fewer than the 3 classes"),
+        "too few to split": ({"x": X[:6], "y": Y[:6]}, "too few to cut a tenth"),
+        "nan": ({"x": nan, "y": Y}, "1 examples of the .* part hold NaN"),
+        "flat": ({"x": X[:, :, 0], "y": Y}, r"expected float \(examples, steps, features\)"),
+        "negative tokens": ({"x_test": -np.ones((60, 4), int), "y_test": Y}, "the token -1"),
+        "mask shape": ({"x": X, "y": Y, "mask": np.ones((60, 3))}, "mask has shape"),
+        "mask and lengths": ({"x": X, "y": Y, "mask": X[..., 0], "lengths": Y}, "has both"),
+        "empty sequence": ({"x": X, "y": Y, "lengths": Y}, "example 0 of x has no step"),
+        "other features": (
+            {"x_train": X, "y_train": Y, "x_test": X[:, :, :2], "y_test": Y},
+            "examples of one shape",
+        ),
+        "unlike masks": (
+            {"x_train": X, "y_train": Y, "lengths_train": Y + 1, "x_test": X, "y_test": Y},
+            "Some parts have a mask",
+        ),
+        "empty": ({"x": X[:0], "y": Y[:0]}, "no examples"),
+    }
+
+
+@pytest.mark.parametrize("case", bad_arrays())
+def test_bad_arrays_are_refused_with_what_was_found(case: str) -> None:
+    arrays, message = bad_arrays()[case]
+    with pytest.raises(DataError, match=message):
+        load_dataset(arrays)
+
+
+def bad_files() -> dict[str, tuple[Callable[[Path], object], str]]:
+    return {
+        "empty.npz": (lambda path: path.touch(), "is empty"),
+        "text.npz": (lambda path: path.write_text("hello"), "Cannot read|damaged"),
+        "truncated.npz": (_truncated, "Cannot read"),
+        "pickled.npz": (_pickled, "Pickles can run code"),
+        "single.npz": (_single, "a single array"),
+        "data.parquet": (lambda path: path.write_text("x"), "expected .npz, .csv or a folder"),
+        "empty.csv": (lambda path: path.touch(), "is empty"),
+        "header.csv": (lambda path: path.write_text("a,label\n"), "no rows"),
+        "ragged.csv": (lambda path: path.write_text("a,label\n1,2\n1,2,3\n"), "as CSV"),
+        "nolabel.csv": (lambda path: path.write_text("a,b\n1,2\n"), "--label-column"),
+        "word.csv": (lambda path: path.write_text("a,label\nx,2\n"), "column 'a' holds 'x'"),
+        "hole.csv": (lambda path: path.write_text("a,label\n1,\n"), "row 2 has no label"),
+        "latin.csv": (lambda path: path.write_bytes(b"a,label\n\xe9,2\n"), "not UTF-8"),
+        "empty folder": (lambda path: path.mkdir(), "is empty"),
+        "latin folder": (_latin_folder, "not UTF-8 in line 2"),
+        "mixed folder": (_mixed_folder, r"holds folders \('a'\) and files"),
+        "odd folder": (_odd_folder, r"expected one .txt file a class"),
+        "empty class": (_empty_class, "class 'a' has no examples"),
+        "broken picture": (_broken_picture, "as a picture"),
+        "sizes": (_two_sizes, "one size and kind"),
+    }
+
+
+def _truncated(path: Path) -> None:
+    np.savez(path, x=X, y=Y)
+    path.write_bytes(path.read_bytes()[:700])
+
+
+def _pickled(path: Path) -> None:
+    np.savez(path, x=np.array([{}], dtype=object), y=Y[:1])
+
+
+def _single(path: Path) -> None:
+    with path.open("wb") as file:
+        np.save(file, X)
+
+
+def _latin_folder(path: Path) -> None:
+    path.mkdir()
+    (path / "a.txt").write_bytes(b"fine\n\xe9\n")
+
+
+def _mixed_folder(path: Path) -> None:
+    (path / "a").mkdir(parents=True)
+    (path / "b.txt").touch()
+
+
+def _odd_folder(path: Path) -> None:
+    path.mkdir()
+    (path / "a.doc").touch()
+
+
+def _empty_class(path: Path) -> None:
+    path.mkdir()
+    (path / "a.txt").write_text("\n\n")
+
+
+def _broken_picture(path: Path) -> None:
+    (path / "a").mkdir(parents=True)
+    (path / "a" / "0.png").write_text("no picture")
+
+
+def _two_sizes(path: Path) -> None:
+    (path / "a").mkdir(parents=True)
+    for i in (4, 5):
+        Image.fromarray(np.zeros((i, i), np.uint8)).save(path / "a" / f"{i}.png")
+
+
+@pytest.mark.parametrize("name", bad_files())
+def test_bad_files_are_refused_with_what_was_found(name: str, tmp_path: Path) -> None:
+    write, message = bad_files()[name]
+    write(tmp_path / name)
+    with pytest.raises(DataError, match=message):
+        load_dataset(tmp_path / name)
+
+
+def test_unknown_names_and_layouts_say_what_is_near() -> None:
+    with pytest.raises(UnknownNameError, match=r"Did you mean 'mnist-5k'\? Available: mnist-5k, "):
+        load_dataset("mnist5k")
+    with pytest.raises(UnknownNameError, match="Did you mean 'columns'"):
+        load_dataset("mnist-5k", layout="column")
+    with pytest.raises(UnknownNameError, match=r"no_module.* Expected package.module:function"):
+        load_dataset("no_module:load")
+    with pytest.raises(DataError, match="A layout is for pictures"):
+        load_dataset({"x_test": np.ones((20, 3), int), "y_test": np.arange(20) % 2}, layout="rows")

@@ -1,0 +1,110 @@
+"""Every data set of the table, by the same tests; what needs a network gets its files from here."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from rnnprobe import load_dataset
+from rnnprobe.datasets import DATASETS, SUMMARIES, names
+from rnnprobe.errors import DataError
+
+KERAS_SHAPES = {"mnist": (28, 28), "fashion-mnist": (28, 28), "cifar10": (32, 32, 3)}
+
+
+def refuse(*arguments: object, **options: object) -> None:
+    raise Exception("URL fetch failure on https://example.org: None -- no network")
+
+
+def tiny_keras(shape: tuple[int, ...]) -> Callable[[], Any]:
+    def load_data() -> Any:
+        rng = np.random.default_rng(0)
+        x = rng.integers(0, 256, size=(5200, *shape), dtype=np.uint8)
+        y = np.arange(5200) % 10
+        column = y[:, np.newaxis] if len(shape) == 3 else y
+        return (x[:5100], column[:5100]), (x[5100:], column[5100:])
+
+    return load_data
+
+
+@pytest.fixture
+def available(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Stand in for the downloads: small data of the same kind."""
+    for name, shape in KERAS_SHAPES.items():
+        module = importlib.import_module(f"keras.datasets.{name.replace('-', '_')}")
+        monkeypatch.setattr(module, "load_data", tiny_keras(shape))
+    for language in names.SHA256:
+        text = "\n".join(f"{language}{letter}" for letter in "abcdefghijklmnopqrst")
+        (tmp_path / f"{language}.txt").write_text(text, "utf-8")
+    monkeypatch.setattr(keras.utils, "get_file", lambda name, *_, **__: str(tmp_path / name))
+
+
+@pytest.mark.usefixtures("available")
+@pytest.mark.parametrize("name", DATASETS)
+def test_conformance(name: str) -> None:
+    dataset = load_dataset(name)
+    assert dataset.name == name
+    assert name in SUMMARIES
+    assert dataset.source["data"] == name
+    for split in dataset.splits.values():
+        assert len(split) > 0
+        assert split.x.dtype == (np.int32 if dataset.kind == "tokens" else np.float32)
+        assert split.y.dtype == np.int32
+        assert set(np.unique(split.y)) <= set(range(dataset.num_classes))
+        if dataset.bounds:
+            assert dataset.bounds.lower <= split.x.min() <= split.x.max() <= dataset.bounds.upper
+    assert load_dataset(name).digest == dataset.digest
+    small = load_dataset(name, limit_examples=20)
+    assert len(small.train) == 20
+    assert small.digest != dataset.digest
+
+
+@pytest.mark.parametrize("name", [*KERAS_SHAPES, "names"])
+def test_without_a_network_the_error_says_which_file_to_put_where(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if name == "names":
+        monkeypatch.setattr(keras.utils, "get_file", refuse)
+    else:
+        module = importlib.import_module(f"keras.datasets.{name.replace('-', '_')}")
+        monkeypatch.setattr(module, "load_data", refuse)
+    with pytest.raises(DataError, match=r"Without a network put .* ~/.keras/datasets.*--data"):
+        load_dataset(name)
+
+
+def test_names_are_fetched_from_the_cache_and_checked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A wrong file in the cache is not used: Keras compares the checksum and asks the network."""
+    folder = tmp_path / "datasets" / "names"
+    folder.mkdir(parents=True)
+    (folder / "Arabic.txt").write_text("not the real list\n")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr(names, "ORIGIN", (tmp_path / "nowhere").as_uri() + "/")
+    with pytest.raises(DataError, match="Cannot load 'names'"):
+        load_dataset("names")
+
+
+@pytest.mark.usefixtures("available")
+def test_the_first_5000_training_pictures_of_mnist_are_validation() -> None:
+    (x, y), _ = keras.datasets.mnist.load_data()
+    dataset = load_dataset("mnist")
+    assert [len(split) for split in dataset.splits.values()] == [100, 5000, 100]
+    assert (dataset.validation.y == y[:5000]).all()
+    assert dataset.validation.x[7] == pytest.approx(x[7] / 255)
+    assert dataset.train.x[0] == pytest.approx(x[5000] / 255)
+
+
+def test_mnist_5k_is_split_400_50_50_a_digit() -> None:
+    dataset = load_dataset("mnist-5k")
+    for part, count in {"train": 400, "validation": 50, "test": 50}.items():
+        split = dataset.splits[part]
+        assert np.bincount(split.y).tolist() == [count] * 10
+        assert split.x.shape[1:] == (28, 28)
+    assert dataset.image_shape == (28, 28, 1)
