@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any, Literal
 
 import keras
@@ -23,7 +24,7 @@ class KerasClassifier:
 
     Args:
         model: Sequential, functional or subclassed; built. Its one input is the sequence, or it
-            has a second, two-dimensional one: the mask. Where its input has another shape of
+            has a second one, of type bool: the mask. Where its input has another shape of
             the same size (28x28x1 for 28x28), examples are reshaped.
         output: What the model returns: `logits`, `softmax` probabilities, one `sigmoid`
             probability, or one `logit` of the second class. None finds out from the last layer's
@@ -51,6 +52,7 @@ class KerasClassifier:
         self.batch_size = batch_size
         self._output = output or _declared_output(model)
         self._inputs = _input_specs(model)
+        self._takes_mask = len(self._inputs) == 2
         self._width: int | None = _declared_width(model)
         self._forward = compiled(lambda *arguments: self._call(*arguments))
 
@@ -114,7 +116,7 @@ class KerasClassifier:
         arguments = [self._fit_shape(x)]
         if mask is not None:
             arguments.append(mask)
-        elif len(self._inputs) == 2:
+        elif self._takes_mask:
             arguments.append(np.ones(x.shape[:2], dtype=bool))
         try:
             return np.asarray(keras.ops.convert_to_numpy(self._forward(*arguments)))
@@ -125,13 +127,16 @@ class KerasClassifier:
             ) from exc
 
     def _call(self, x: Any, mask: Any = None) -> Any:
-        if len(self._inputs) == 2:
-            names = [name for name, _ in self._inputs]
-            pair = dict(zip(names, (x, mask), strict=True))
-            named = isinstance(self.model.input, dict)
-            return self.model(pair if named else list(pair.values()), training=False)
+        if self._takes_mask:
+            given = dict(zip((name for name, _ in self._inputs), (x, mask), strict=True))
+            if not isinstance(self.model.input, dict):
+                return self.model([given[i.name] for i in self.model.inputs], training=False)
+            return self.model(given, training=False)
         if mask is not None:
-            return self.model(x, mask=mask, training=False)
+            with warnings.catch_warnings():
+                # Keras says so of every Sequential model, and hands the mask on all the same.
+                warnings.filterwarnings("ignore", ".*passed an input with a mask", UserWarning)
+                return self.model(x, mask=mask, training=False)
         return self.model(x, training=False)
 
     def _fit_shape(self, x: Array) -> Array:
@@ -163,15 +168,13 @@ def _input_specs(model: keras.Model) -> list[tuple[str, tuple[int | None, ...]]]
     tensors = getattr(model, "inputs", None)
     if not tensors:
         return []
-    specs: list[tuple[str, tuple[int | None, ...]]] = [
-        (tensor.name, tuple(tensor.shape[1:])) for tensor in tensors
-    ]
-    if len(specs) == 2:
-        specs.sort(key=lambda spec: len(spec[1]), reverse=True)
-        if len(specs[1][1]) == 1:
-            return specs
-    if len(specs) > 1:
-        raise ModelError(f"The model has the inputs {specs}; expected one, or one and its mask.")
+    masks = [tensor for tensor in tensors if tensor.dtype == "bool"]
+    sequences = [tensor for tensor in tensors if tensor.dtype != "bool"]
+    specs = [(tensor.name, tuple(tensor.shape[1:])) for tensor in (*sequences, *masks)]
+    if len(sequences) != 1 or len(masks) > 1:
+        raise ModelError(
+            f"The model has the inputs {specs}; expected one, or one and its mask (bool)."
+        )
     return specs
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -125,6 +126,8 @@ def compile_model(model: keras.Model, train: TrainSpec) -> None:
         options["momentum"] = train.momentum
     optimizer = load_object(OPTIMIZERS[train.optimizer])(train.learning_rate, **options)
     model.compile(optimizer, build_loss(train.loss), metrics=["accuracy"])
+    # Built now, or weights that KerasTuner saved could not be loaded into a fresh model.
+    optimizer.build(model.trainable_variables)
 
 
 def save_model(path: str | Path, model: keras.Model, metadata: Mapping[str, Any]) -> None:
@@ -202,10 +205,11 @@ def _explain(path: Path, exc: Exception) -> str:
             f"'{path}' holds a Lambda layer, that is, Python code, which rnnprobe never runs; "
             "replace it by a layer class, registered and brought by --import."
         )
-    if "Could not locate" in text:
-        name = text.split("'")[1] if "'" in text else "of its own"
+    missing = re.search(r"Could not locate (?:class|function) '([^']+)'", text)
+    if missing:
         return (
-            f"'{path}' needs the class '{name}', which is not Keras's; bring it by --import FILE "
-            "or --import MODULE, registered by keras.saving.register_keras_serializable."
+            f"'{path}' needs the class '{missing[1]}', which is not Keras's; bring it by --import "
+            "FILE or --import MODULE, registered by keras.saving.register_keras_serializable."
         )
-    return f"Keras cannot load '{path}': {text[:300]}"
+    cause = text.rpartition("Exception encountered: ")[2]
+    return f"Keras cannot load '{path}': {cause[:300]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,7 +43,9 @@ def save_figures(folder: Path, figures: Mapping[str, Figure]) -> list[Path]:
     """Write the figures by file name and return their paths."""
     paths = []
     for name, figure in figures.items():
-        with atomic_path(folder / name) as temporary:
+        with atomic_path(folder / name) as temporary, warnings.catch_warnings():
+            # A character that no font has is drawn as a box; the tables hold it as it is.
+            warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
             figure.savefig(temporary, dpi=150, metadata={"Software": f"rnnprobe {__version__}"})
         paths.append(folder / name)
     return paths

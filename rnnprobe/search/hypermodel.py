@@ -58,7 +58,7 @@ def sample(space: SearchSpace, hp: keras_tuner.HyperParameters) -> Configuration
     """Return the canonical configuration that `hp` holds, declaring the axes on the way."""
     values: Configuration = {}
     for name, listed in space.values.items():
-        if len(listed) == 1:
+        if name not in _declared(space):
             values[name] = listed[0]
             continue
         chosen = hp.Choice(name, [_encode(listed, value) for value in listed])
@@ -74,8 +74,13 @@ def encode(space: SearchSpace, configuration: Configuration) -> dict[str, Any]:
     return {
         name: _encode(listed, configuration[name] if configuration[name] in listed else listed[0])
         for name, listed in space.values.items()
-        if len(listed) > 1
+        if name in _declared(space)
     }
+
+
+def _declared(space: SearchSpace) -> set[str]:
+    """Return the axes that KerasTuner knows: it takes an empty configuration for none."""
+    return {"cell", *space.varied}
 
 
 def hyperparameters(space: SearchSpace) -> keras_tuner.HyperParameters:

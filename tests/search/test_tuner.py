@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import keras_tuner
+import numpy as np
+import pytest
+
+from rnnprobe import RecurrentHyperModel, SearchSpace, SequenceDataset, tune
+from rnnprobe.errors import TrainingError, UnknownNameError
+from rnnprobe.search import TUNERS
+from rnnprobe.search.hypermodel import encode, hyperparameters, sample
+from rnnprobe.search.oracles import BudgetHyperbandOracle, build_oracle
+from rnnprobe.search.tuner import Trial, TuneResult
+
+SPACE = SearchSpace(
+    cell="rnn", units=(2, 3, 4), learning_rate=(0.01, 0.03), dropout=(0.0, 0.1), clip_norm=(None, 1)
+)
+
+
+def table(result: TuneResult) -> list[object]:
+    return [
+        (trial.configuration, trial.epochs, trial.score, trial.chosen, trial.promoted_after)
+        for trial in result.trials
+    ]
+
+
+@pytest.mark.parametrize("tuner", TUNERS)
+def test_a_search_tries_distinct_configurations_and_repeats_with_its_seed(
+    tuner: str, values: SequenceDataset
+) -> None:
+    seen: list[tuple[int, int]] = []
+    first = tune(
+        values, SPACE, tuner=tuner, trials=5, epochs=3,
+        on_trial=lambda trial, total: seen.append((trial.number, total)),
+    )  # fmt: skip
+    keys = [tuple(trial.configuration.values()) for trial in first.trials]
+    assert len(set(keys)) == len(keys) == 5
+    assert {total for _, total in seen} == {5}
+    assert [trial.number for trial in first.trials] == [1, 2, 3, 4, 5]
+    again = tune(values, SPACE, tuner=tuner, trials=5, epochs=3)
+    assert table(first) == table(again)
+    assert first.test == again.test
+
+
+def check_best(result: TuneResult, values: SequenceDataset) -> None:
+    scores = [trial.score for trial in result.trials]
+    assert result.best.score == max(scores)
+    split = values.validation
+    accuracy = (result.model.predict(split.x, verbose=0).argmax(axis=1) == split.y).mean()
+    assert accuracy == pytest.approx(result.best.score[0])
+    right = result.model.predict(values.test.x, verbose=0).argmax(axis=1) == values.test.y
+    assert result.test.correct == right.sum()
+
+
+@pytest.mark.parametrize("tuner", ["hyperband", "random"])
+def test_the_model_is_the_best_trials(tuner: str, values: SequenceDataset) -> None:
+    check_best(tune(values, SPACE, tuner=tuner, trials=5, epochs=4, seed=1), values)
+
+
+def test_hyperband_trains_the_promoted_longer(values: SequenceDataset) -> None:
+    result = tune(values, SPACE, trials=8, epochs=9)
+    by_bracket = {trial.chosen for trial in result.trials}
+    assert by_bracket == {"random, bracket 2", "random, bracket 1", "random, bracket 0"}
+    first = [trial for trial in result.trials if trial.chosen.endswith("2")]
+    assert sorted({trial.epochs for trial in first}) == [1, 3, 9]
+    winner = max(first, key=lambda trial: trial.epochs)
+    assert winner.promoted_after == (1, 3)
+    assert all(trial.epochs == 9 for trial in result.trials if trial.chosen.endswith("0"))
+
+
+@pytest.mark.parametrize("trials", range(1, 40))
+@pytest.mark.parametrize("epochs", [1, 2, 3, 9, 30])
+def test_hyperband_deals_its_configurations_to_the_brackets(trials: int, epochs: int) -> None:
+    oracle = BudgetHyperbandOracle(
+        num_configurations=trials, max_epochs=epochs, objective="val_accuracy"
+    )
+    sizes = oracle._first_sizes()
+    assert sum(sizes) == trials
+    assert min(sizes) >= 1
+    assert len(sizes) == oracle._get_num_brackets() <= 1 + np.log(epochs) / np.log(3) + 1e-9
+
+
+def test_the_bayesian_oracle_takes_the_better_half_of_a_line(tmp_path: Path) -> None:
+    """Accuracy rises with the units; after the random start it must go for the largest."""
+    space = SearchSpace(units=tuple(range(1, 21)))
+    oracle = build_oracle("bayesian", space, trials=10, epochs=1, seed=0)
+    oracle._set_project_dir(str(tmp_path), "line")
+    chosen = []
+    for _ in range(10):
+        trial = oracle.create_trial("tuner0")
+        units = sample(space, trial.hyperparameters)["units"]
+        chosen.append(units)
+        oracle.update_trial(trial.trial_id, {"val_accuracy": units / 20})
+        trial.status = "COMPLETED"
+        oracle.end_trial(trial)
+    assert len(set(chosen)) == 10
+    assert 20 in chosen[3:6]
+
+
+def test_a_small_space_is_searched_whole(values: SequenceDataset) -> None:
+    space = SearchSpace(cell="rnn", units=(2, 3))
+    for tuner in TUNERS:
+        result = tune(values, space, tuner=tuner, trials=12, epochs=1)
+        assert sorted(trial.configuration["units"] for trial in result.trials) == [2, 3]
+        alone = tune(values, SearchSpace(cell="rnn", units=2), tuner=tuner, trials=3, epochs=1)
+        assert len(alone.trials) == 1
+
+
+def test_a_trial_that_dies_is_dnf_and_the_search_goes_on(values: SequenceDataset) -> None:
+    """A CNN cannot read these data; each tuner ends with the other cells."""
+    space = SearchSpace(cell=("cnn", "rnn", "gru"), units=(2, 3))
+    for tuner in TUNERS:
+        result = tune(values, space, tuner=tuner, trials=5, epochs=3)
+        dead = [trial for trial in result.trials if trial.run.status == "dnf"]
+        assert [trial.configuration["cell"] for trial in dead] == ["cnn"]
+        assert dead[0].run.message.startswith("error: DataError: The cnn reads pictures")
+        assert len(result.trials) == 5
+        assert result.best.run.status == "ok"
+
+
+def test_no_finished_trial_is_an_error(values: SequenceDataset) -> None:
+    with pytest.raises(
+        TrainingError, match=r"No trial finished, of 1. The first: error: DataError"
+    ):
+        tune(values, SearchSpace(cell="cnn"), trials=3, epochs=1)
+    with pytest.raises(UnknownNameError, match="Unknown tuner 'grid'"):
+        tune(values, tuner="grid")
+    with pytest.raises(ValueError, match="`trials >= 1` must hold"):
+        tune(values, trials=0)
+
+
+def test_configurations_survive_keras_tuner() -> None:
+    hp = hyperparameters(SPACE)
+    for configuration in SPACE.untried([]):
+        hp.values = encode(SPACE, configuration)
+        assert sample(SPACE, hp) == configuration
+
+
+def test_the_hypermodel_works_in_a_stock_tuner(values: SequenceDataset, tmp_path: Path) -> None:
+    hypermodel = RecurrentHyperModel(values, cell="gru", units=[2, 3], batch_size=[8, 16])
+    tuner = keras_tuner.RandomSearch(
+        hypermodel, "val_accuracy", max_trials=2, seed=1, directory=tmp_path
+    )
+    tuner.search(
+        values.train.x,
+        values.train.y,
+        epochs=1,
+        validation_data=(values.validation.x, values.validation.y),
+        verbose=0,
+    )
+    trials = tuner.oracle.get_best_trials(2)
+    assert len(trials) == 2
+    assert all(trial.status == "COMPLETED" for trial in trials)
+    assert isinstance(tuner.get_best_models()[0], keras.Model)
+
+
+def test_records_of_a_search_are_plain(values: SequenceDataset) -> None:
+    result = tune(values, SearchSpace(cell="rnn", units=2), trials=1, epochs=1)
+    trial = result.trials[0]
+    assert isinstance(trial, Trial)
+    assert trial.run.to_dict()["model"]["units"] == 2

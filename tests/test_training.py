@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+
+from rnnprobe import ModelSpec, SequenceDataset, TrainSpec, load_dataset, train
+from rnnprobe.errors import DataError
+from rnnprobe.training import Training, _class_weights, evaluate
+
+SPEC = ModelSpec("gru", units=6)
+FAST = TrainSpec(learning_rate=0.02, epochs=3)
+
+
+def test_the_same_seed_gives_the_same_run_and_another_does_not(values: SequenceDataset) -> None:
+    spec = replace(SPEC, dropout=0.2, recurrent_dropout=0.2)
+    first, again, other = (train(values, spec, replace(FAST, seed=seed)).run for seed in (0, 0, 1))
+    for run in (first, again, other):
+        dict(run.history).pop("seconds")
+    without_time = [{k: v for k, v in r.history.items() if k != "seconds"} for r in (first, again)]
+    assert without_time[0] == without_time[1]
+    assert first.metrics["test_loss"] == again.metrics["test_loss"]
+    assert first.history["loss"] != other.history["loss"]
+
+
+def test_it_learns_and_reports_what_it_measured(values: SequenceDataset) -> None:
+    epochs: list[int] = []
+    run, model = train(
+        values, SPEC, replace(FAST, epochs=8), on_epoch=lambda epoch, _: epochs.append(epoch)
+    )
+    assert epochs == list(range(1, 9))
+    assert run.metrics["test_accuracy"] > 0.8
+    logits = model.predict(values.test.inputs, verbose=0)
+    assert run.metrics["test_correct"] == (logits.argmax(axis=1) == values.test.y).sum()
+    expected = model.evaluate(values.test.x, values.test.y, verbose=0)
+    assert run.metrics["test_loss"] == pytest.approx(expected[0], rel=1e-4)
+    assert run.history["val_accuracy"][-1] == run.metrics["val_accuracy"]
+    assert run.parameters == model.count_params()
+
+
+def test_masks_and_tokens_train(masked: SequenceDataset, names: SequenceDataset) -> None:
+    for dataset in (masked, names):
+        run, _ = train(dataset, SPEC, replace(FAST, epochs=12))
+        assert run.metrics["test_accuracy"] > 0.75
+
+
+def test_steps_stop_in_the_middle_of_an_epoch(values: SequenceDataset) -> None:
+    steps: list[int] = []
+    spec = replace(FAST, steps=7, batch_size=32)  # three updates an epoch
+    run, _ = train(values, SPEC, spec, on_step=lambda step, _: steps.append(step))
+    assert steps == list(range(1, 8))
+    assert len(run.history["loss"]) == 3
+
+
+def test_early_stopping_restores_the_best_weights(values: SequenceDataset) -> None:
+    spec = TrainSpec(learning_rate=0.3, epochs=40, early_stopping=2)
+    run, model = train(values, SPEC, spec)
+    best = min(run.history["val_loss"])
+    assert len(run.history["val_loss"]) < 40
+    assert run.history["val_loss"].index(best) == len(run.history["val_loss"]) - 3
+    measured = evaluate(model, values.validation)
+    assert measured.loss == pytest.approx(best, rel=1e-4)
+
+
+def test_a_loss_that_is_no_number_ends_the_run_as_dnf(values: SequenceDataset) -> None:
+    spec = TrainSpec(optimizer="sgd", learning_rate=1e30, epochs=5)
+    run, _ = train(values, ModelSpec("rnn", units=4, cell_options={"activation": "linear"}), spec)
+    assert run.status == "dnf"
+    assert run.message.startswith("nan: the loss is")
+    assert "test_accuracy" not in run.metrics
+    assert len(run.history["loss"]) < 5
+
+
+def test_clipping_bounds_the_step(values: SequenceDataset) -> None:
+    """One step of plain gradient descent moves the weights by rate times the clipped norm."""
+    spec = TrainSpec(optimizer="sgd", learning_rate=1.0, steps=1, clip_norm=0.01)
+    keras.utils.set_random_seed(spec.seed)
+    training = Training(values, SPEC, spec)
+    before = training.model.get_weights()
+    training.advance(1)
+    after = training.model.get_weights()
+    moved = np.sqrt(sum(((a - b) ** 2).sum() for a, b in zip(after, before, strict=True)))
+    assert moved == pytest.approx(0.01, rel=1e-3)
+
+
+def test_balanced_class_weights_equal_scikit_learns() -> None:
+    from sklearn.utils.class_weight import compute_class_weight
+
+    y = np.repeat([0, 1, 2], [60, 30, 10])
+    dataset = load_dataset({"x": np.random.default_rng(0).normal(size=(100, 2, 1)), "y": y})
+    expected = compute_class_weight("balanced", classes=np.arange(3), y=dataset.train.y)
+    weights = _class_weights(TrainSpec(class_weights="balanced"), dataset)
+    assert weights is not None
+    assert list(weights.values()) == pytest.approx(expected)
+    given = _class_weights(TrainSpec(class_weights=(1, 2, 3)), dataset)
+    assert given == {0: 1, 1: 2, 2: 3}
+    with pytest.raises(DataError, match="2 class weights, but 3 classes"):
+        _class_weights(TrainSpec(class_weights=(1, 2)), dataset)
+
+
+def test_a_class_without_weight_is_never_learnt(values: SequenceDataset) -> None:
+    run, model = train(values, SPEC, replace(FAST, epochs=8, class_weights=(1.0, 1.0, 0.0)))
+    predicted = model.predict(values.test.inputs, verbose=0).argmax(axis=1)
+    assert run.status == "ok"
+    assert 2 not in predicted
+
+
+def test_a_run_in_stages_ends_where_one_stage_would(values: SequenceDataset) -> None:
+    training = Training(values, SPEC, FAST)
+    training.advance(1)
+    training.advance(3)
+    run = training.run()
+    assert len(run.history["loss"]) == training.epochs_done == 3
+    assert run.history["loss"][2] < run.history["loss"][0]
+
+
+def test_data_without_a_training_part_is_refused() -> None:
+    dataset = load_dataset({"x_test": np.ones((6, 2, 1)), "y_test": np.arange(6) % 2})
+    with pytest.raises(DataError, match="has no train part"):
+        train(dataset)
