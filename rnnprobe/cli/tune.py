@@ -109,7 +109,7 @@ def _say(progress: Progress, trial: Trial, total: int) -> None:
     accuracy = f"validation accuracy {trial.score[0]:.4f}"
     outcome = accuracy if trial.run.status == "ok" else f"DNF {trial.run.message}"
     progress.line(
-        f"trial {trial.number} of {total}: {trial.epochs} epochs, {outcome}, "
+        f"trial {trial.number} of {total}: epoch {trial.epochs}, {outcome}, "
         f"{trial.run.seconds:.1f} s",
         completed=trial.number,
         total=total,

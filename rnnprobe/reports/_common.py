@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from rnnprobe.records import SequenceDataset
 from rnnprobe.statistics import wilson_interval
 from rnnprobe.table import Finding, escape
@@ -16,6 +18,22 @@ def data_phrase(dataset: SequenceDataset) -> str:
         f"{escape(dataset.name)} ({sizes} train / validation / test{layout}{limited}, "
         f"digest {dataset.digest})"
     )
+
+
+def data_arguments(dataset: SequenceDataset) -> list[str]:
+    """Return the options that name the data set again; its default name needs none."""
+    source = dataset.source
+    columns = source.get("columns") or {}
+    values = {
+        "data": None if source.get("data") == "mnist-5k" else source.get("data"),
+        "layout": source.get("layout"),
+        "limit-examples": source.get("limit_examples"),
+        **{f"{name}-column": column for name, column in columns.items()},
+    }
+    if values["data"] and os.path.isabs(values["data"]):
+        values["data"] = os.path.relpath(values["data"])
+    given = {name: value for name, value in values.items() if value is not None}
+    return [part for name, value in given.items() for part in (f"--{name}", str(value))]
 
 
 def interval_text(correct: int, total: int) -> str:

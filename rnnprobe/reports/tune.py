@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from rnnprobe._versions import made_by
 from rnnprobe.records import SequenceDataset
-from rnnprobe.reports._common import accuracy_finding, data_phrase
+from rnnprobe.reports._common import accuracy_finding, data_arguments, data_phrase
 from rnnprobe.search.space import AXES, Value
 from rnnprobe.table import Column, Finding, Report, Table, escape
 
@@ -36,17 +37,13 @@ def tune_report(result: TuneResult, dataset: SequenceDataset, model_file: str) -
     """
     best = result.best
     finished = [trial for trial in result.trials if trial.run.status == "ok"]
-    configuration = ", ".join(
-        f"{AXES[name].option} {_text(value)}"
-        for name, value in best.configuration.items()
-        if value is not None and (name in result.space.varied or name == "cell")
-    )
+    again = _train_command(result, dataset)
     best_of = f", the best of {len(finished)}" if len(finished) > 1 else ""
     findings = [
         Finding(
             "best",
-            f"Best on validation: trial {best.number} ({escape(configuration)}), validation "
-            f"accuracy {best.score[0]:.4f}{best_of}, so this figure is optimistic",
+            f"Best on validation: trial {best.number}, accuracy {best.score[0]:.4f}"
+            f"{best_of}, so this figure is optimistic",
             {"trial": best.number, **best.configuration},
         ),
         accuracy_finding(
@@ -64,6 +61,7 @@ def tune_report(result: TuneResult, dataset: SequenceDataset, model_file: str) -
         listed = "; ".join(f"trial {number}: {escape(why)}" for number, why in lost.items())
         findings.append(Finding("did_not_finish", f"Did not finish: {listed}", lost))
     findings.append(Finding("model", f"Model: {escape(model_file)}", model_file))
+    findings.append(Finding("again", f"The same again: `{again}`", again))
     return Report(
         command="tune",
         caption=f"**Tune** by {result.tuner} on {data_phrase(dataset)}, seed {result.seed}",
@@ -72,6 +70,16 @@ def tune_report(result: TuneResult, dataset: SequenceDataset, model_file: str) -
         made_by=made_by(),
         facts={"digest": dataset.digest, "seed": result.seed, "tuner": result.tuner},
     )
+
+
+def _train_command(result: TuneResult, dataset: SequenceDataset) -> str:
+    """Return the command that trains the best configuration to the same weights."""
+    arguments = ["rnnprobe", "train"]
+    for name, value in result.best.configuration.items():
+        if value is not None and (name == "cell" or value != AXES[name].default):
+            arguments += [AXES[name].option, _text(value)]
+    arguments += ["--epochs", str(result.best.epochs), "--seed", str(result.seed)]
+    return shlex.join([*arguments, *data_arguments(dataset)])
 
 
 def _trials_table(result: TuneResult) -> Table:

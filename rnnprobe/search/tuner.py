@@ -228,7 +228,8 @@ class _RecordingTuner(BaseTuner):
             reason = "oom" if _is_out_of_memory(exc) else "error"
             run = replace(record.run, status="dnf", message=f"{reason}: {_first_line(exc)}")
         seconds = record.run.seconds + time.perf_counter() - started
-        return replace(record, run=replace(run, seconds=seconds))
+        trained = replace(run.train, epochs=epochs)
+        return replace(record, run=replace(run, train=trained, seconds=seconds))
 
     @property
     def best(self) -> Trial | None:

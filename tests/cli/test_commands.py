@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -63,6 +64,20 @@ def test_the_same_seed_prints_the_same_but_for_times(cli: Cli, values_npz: Path)
         documents.append(document)
     assert documents[0] == documents[1]
     assert documents[0]["seed"] == 0
+
+
+def test_the_command_that_tune_prints_trains_the_same_model(cli: Cli, values_npz: Path) -> None:
+    done = cli("tune", "--cell", "gru", "--units", "2..5:+1", "--dropout", "0.2", "--trials", "5",
+               "--epochs", "9", "--batch-size", "8", "--data", values_npz, "--format", "json",
+               "--model-out", "tuned.keras", "-q", "--limit-examples", "60")  # fmt: skip
+    findings = json.loads(done.out)["findings"]
+    program, *arguments = shlex.split(findings["again"])
+    assert program == "rnnprobe"
+    again = json.loads(cli(*arguments, "--format", "json", "-q").out)
+    assert again["findings"]["test"] == findings["test"]
+    first, second = (keras.models.load_model(p) for p in ("tuned.keras", "model.keras"))
+    for ours, theirs in zip(first.get_weights(), second.get_weights(), strict=True):
+        assert (ours == theirs).all()
 
 
 def test_tune_without_a_finished_trial_ends_with_1(cli: Cli, values_npz: Path) -> None:
