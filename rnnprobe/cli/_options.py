@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnnprobe.datasets import LAYOUTS
+from rnnprobe.datasets import LAYOUTS, SUMMARIES
 from rnnprobe.errors import RnnprobeError
 from rnnprobe.search.space import AXES, Value, parse_axis
 
@@ -244,13 +244,16 @@ def load_data(options: dict[str, Any], **more: Any) -> SequenceDataset:
     """Load the data that the options name, and say on stderr what was done to it."""
     from rnnprobe.datasets._load import load_dataset
 
-    dataset = load_dataset(
-        options["data"],
-        layout=options["layout"],
-        limit_examples=options["limit_examples"],
-        columns=csv_columns(options),
-        **more,
-    )
+    data = options["data"]
+    brings_keras = ":" in data or SUMMARIES.get(data, ("", "none"))[1] != "none"
+    with keras_at_work(options["verbose"]) if brings_keras else contextlib.nullcontext():
+        dataset = load_dataset(
+            data,
+            layout=options["layout"],
+            limit_examples=options["limit_examples"],
+            columns=csv_columns(options),
+            **more,
+        )
     if not options["quiet"]:
         for note in dataset.notes:
             click.echo(f"{dataset.name}: {note}", err=True)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from rnnprobe.datasets._keras import load_keras
 from rnnprobe.datasets._raw import RawData
 
+ARCHIVE = "cifar-10-batches-py-target_archive"
+SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
+
 
 def load() -> RawData:
     """Load it from Keras's cache, or download it once.
@@ -27,7 +30,6 @@ def load() -> RawData:
             "ship",
             "truck",
         ),
-        "cifar-10-python.tar.gz "
-        "(sha256 6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce) "
-        "as ~/.keras/datasets/cifar-10-batches-py-target_archive",
+        f"cifar-10-python.tar.gz (sha256 {SHA256}) as ~/.keras/datasets/{ARCHIVE}",
+        {ARCHIVE: SHA256},
     )

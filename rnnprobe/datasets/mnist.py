@@ -5,6 +5,8 @@ from __future__ import annotations
 from rnnprobe.datasets._keras import load_keras
 from rnnprobe.datasets._raw import RawData
 
+SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
+
 
 def load() -> RawData:
     """Load it from Keras's cache, or download it once.
@@ -16,6 +18,6 @@ def load() -> RawData:
     return load_keras(
         "mnist",
         tuple(str(digit) for digit in range(10)),
-        "mnist.npz (sha256 731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1) "
-        "into ~/.keras/datasets",
+        f"mnist.npz (sha256 {SHA256}) into ~/.keras/datasets",
+        {"mnist.npz": SHA256},
     )

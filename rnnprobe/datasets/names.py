@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from rnnprobe.datasets._folder import read_folder
+from rnnprobe.datasets._keras import keep_wrong_file, keras_home
 from rnnprobe.datasets._raw import RawData
 from rnnprobe.errors import DataError
 
@@ -45,10 +46,15 @@ def load() -> RawData:
 
     for language, checksum in SHA256.items():
         file_name = f"{language}.txt"
+        keep_wrong_file(f"names/{file_name}", checksum)
         try:
             with contextlib.redirect_stdout(sys.stderr):
                 path = get_file(
-                    file_name, ORIGIN + file_name, file_hash=checksum, cache_subdir="datasets/names"
+                    file_name,
+                    ORIGIN + file_name,
+                    file_hash=checksum,
+                    cache_subdir="datasets/names",
+                    cache_dir=keras_home(),
                 )
         except Exception as exc:  # Keras raises plain Exception when it fails
             reason = str(exc).splitlines()[0]

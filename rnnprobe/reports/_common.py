@@ -31,7 +31,7 @@ def data_arguments(dataset: SequenceDataset) -> list[str]:
         **{f"{name}-column": column for name, column in columns.items()},
     }
     if values["data"] and os.path.isabs(values["data"]):
-        values["data"] = os.path.relpath(values["data"])
+        values["data"] = os.path.join(".", os.path.relpath(values["data"]))
     given = {name: value for name, value in values.items() if value is not None}
     return [part for name, value in given.items() for part in (f"--{name}", str(value))]
 

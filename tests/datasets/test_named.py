@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 from collections.abc import Callable
 from pathlib import Path
@@ -78,16 +79,49 @@ def test_without_a_network_the_error_says_which_file_to_put_where(
         load_dataset(name)
 
 
-def test_names_are_fetched_from_the_cache_and_checked(
+@pytest.mark.parametrize(
+    ("name", "file_name"),
+    [
+        ("names", "names/Arabic.txt"),
+        ("mnist", "mnist.npz"),
+        ("cifar10", "cifar-10-batches-py-target_archive"),
+    ],
+)
+def test_a_wrong_file_in_the_cache_is_refused_and_kept(
+    name: str, file_name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "datasets" / file_name
+    path.parent.mkdir(parents=True)
+    path.write_text("something else\n")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    with pytest.raises(DataError, match=r"has the sha256 .*, expected .*; move it away"):
+        load_dataset(name)
+    assert path.read_text() == "something else\n"
+
+
+def test_names_are_downloaded_once_and_checked(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A wrong file in the cache is not used: Keras compares the checksum and asks the network."""
-    folder = tmp_path / "datasets" / "names"
-    folder.mkdir(parents=True)
-    (folder / "Arabic.txt").write_text("not the real list\n")
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    monkeypatch.setattr(names, "ORIGIN", (tmp_path / "nowhere").as_uri() + "/")
-    with pytest.raises(DataError, match="Cannot load 'names'"):
+    """From a folder in place of the server, with the checksums of what is there."""
+    server = tmp_path / "server"
+    server.mkdir()
+    checksums = {}
+    for language in ("Aish", "Oush"):
+        content = "\n".join(f"{language}{letter}" for letter in "abcdefghijklmnopqrst").encode()
+        (server / f"{language}.txt").write_bytes(content)
+        checksums[language] = hashlib.sha256(content).hexdigest()
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir()
+    monkeypatch.setattr(names, "SHA256", checksums)
+    monkeypatch.setattr(names, "ORIGIN", server.as_uri() + "/")
+    first = load_dataset("names")
+    assert first.class_names == ("Aish", "Oush")
+    monkeypatch.setattr(names, "ORIGIN", (tmp_path / "gone").as_uri() + "/")
+    assert load_dataset("names").digest == first.digest
+    (tmp_path / "cache" / "datasets" / "names" / "Oush.txt").unlink()
+    (server / "Oush.txt").write_text("tampered with")
+    monkeypatch.setattr(names, "ORIGIN", server.as_uri() + "/")
+    with pytest.raises(DataError, match="Cannot load 'names': Incomplete or corrupted file"):
         load_dataset("names")
 
 
