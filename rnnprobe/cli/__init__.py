@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 import click
 
+from rnnprobe.cli._interrupt import interruptible
+
 COMMANDS = ("tune", "train", "confusions", "data")
 
 
@@ -74,11 +76,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its status: 0, 1, 2, 3, or 130 when interrupted."""
     try:
-        status = cli.main(
-            args=None if arguments is None else list(arguments),
-            prog_name="rnnprobe",
-            standalone_mode=False,
-        )
+        with interruptible():
+            status = cli.main(
+                args=None if arguments is None else list(arguments),
+                prog_name="rnnprobe",
+                standalone_mode=False,
+            )
         sys.stdout.flush()
         return status if isinstance(status, int) else 0
     except click.exceptions.NoArgsIsHelpError as exc:
