@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 import tempfile
@@ -340,10 +341,13 @@ def _format_of(path: Path, format_name: str | None) -> str:
 
 @contextlib.contextmanager
 def keras_at_work(verbose: int) -> Iterator[None]:
-    """Import Keras without TensorFlow's start-up messages, and keep its prints out of stdout."""
+    """Import Keras without TensorFlow's messages, and keep its prints out of stdout."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if verbose else "3")
     with _stderr_held_back(held=not verbose):
         import keras  # noqa: F401
+    if not verbose:
+        for name in ("tensorflow", "absl"):
+            logging.getLogger(name).setLevel(logging.ERROR)
     with contextlib.redirect_stdout(sys.stderr):
         yield
 

@@ -117,7 +117,7 @@ def gallery_figure(confusions: Confusions, dataset: SequenceDataset, part: str) 
         for index in confusions.mistakes[:_GALLERY]
     }
     heading = "example: true class taken for predicted class, confidence"
-    return _gallery(dataset, part, captions, heading)
+    return _gallery(dataset, part, captions, heading, empty="no mistakes")
 
 
 def examples_figure(dataset: SequenceDataset, part: str, top: int) -> Figure:
@@ -125,16 +125,16 @@ def examples_figure(dataset: SequenceDataset, part: str, top: int) -> Figure:
     y = dataset.splits[part].y[:top]
     names = [_plain(name) for name in dataset.class_names]
     captions = {index: f"{index}: {names[label]}" for index, label in enumerate(y)}
-    return _gallery(dataset, part, captions, "example: class")
+    return _gallery(dataset, part, captions, "example: class", empty="no examples")
 
 
 def _gallery(
-    dataset: SequenceDataset, part: str, captions: Mapping[int, str], heading: str
+    dataset: SequenceDataset, part: str, captions: Mapping[int, str], heading: str, *, empty: str
 ) -> Figure:
     x = dataset.splits[part].x
     if not captions:
         figure = _figure(5, 1.5)
-        figure.text(0.5, 0.5, "none", ha="center", va="center")
+        figure.text(0.5, 0.5, empty, ha="center", va="center")
         return figure
     if dataset.kind == "tokens":
         texts = [dataset.text(x[index]) for index in captions]

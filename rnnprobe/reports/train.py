@@ -8,6 +8,7 @@ from typing import Any
 from rnnprobe._versions import made_by
 from rnnprobe.records import ModelSpec, Run, SequenceDataset, TrainSpec
 from rnnprobe.reports._common import accuracy_finding, data_phrase
+from rnnprobe.search.space import AXES, knows
 from rnnprobe.table import Column, Finding, Report, Table, escape
 
 _COLUMNS = (
@@ -95,9 +96,10 @@ def _settings(run: Run) -> str:
     """Return what differs from the records' defaults, and what everybody asks for."""
     always = {"units", "optimizer", "learning_rate", "batch_size"}
     parts = []
+    chosen = {"cell": run.model.cell, "optimizer": run.train.optimizer}
     for record, default in ((run.model, ModelSpec()), (run.train, TrainSpec())):
         for name, value in vars(record).items():
-            if name in ("cell", "seed", "epochs"):
+            if name in ("cell", "seed", "epochs") or (name in AXES and not knows(chosen, name)):
                 continue
             if name in always or value != getattr(default, name):
                 parts.append(f"{name.replace('_', ' ')} {_text(value)}")
