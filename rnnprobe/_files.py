@@ -12,7 +12,14 @@ from pathlib import Path
 from rnnprobe.errors import OutputError
 
 METADATA_ENTRY = "rnnprobe.json"
-_MARKS = (b'"schema": "rnnprobe.', b"Software\x00rnnprobe", b"_Made by rnnprobe")
+_CSV_HEADS = (
+    b"trial,cell,",
+    b"epoch,loss,accuracy,",
+    b"rank,true,predicted,",
+    b"check,verdict,",
+    b"example,class,steps,",
+    b"name,what,network",
+)
 
 
 @contextmanager
@@ -49,23 +56,27 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def written_by_rnnprobe(path: Path, csv_header: str = "") -> bool:
-    """Whether the file carries rnnprobe's mark: its metadata, schema, software tag or last line.
+def written_by_rnnprobe(path: Path) -> bool:
+    """Whether a file is one of ours from its first byte to its last, by its kind.
 
-    Args:
-        path: An existing file.
-        csv_header: The first line a CSV of the same command would have; CSV has no other mark.
+    An archive has our metadata, a picture our software tag, JSON begins with our schema, CSV with
+    the head of one of our tables, and Markdown with a caption and ends with our last line: a
+    document into which somebody pasted a table is theirs.
     """
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             return METADATA_ENTRY in archive.namelist()
     content = path.read_bytes()
-    if csv_header and content.startswith(csv_header.encode() + b"\n"):
+    if content.startswith(b"\x89PNG"):
+        return b"Software\x00rnnprobe" in content[:4096]
+    if content.startswith((b'{\n  "schema": "rnnprobe.', *_CSV_HEADS)):
         return True
-    return any(mark in part for mark in _MARKS for part in (content[:4096], content[-4096:]))
+    last_line = content.rstrip().rpartition(b"\n")[2]
+    ours = content.startswith(b"**") and last_line.startswith(b"_Made by rnnprobe")
+    return ours and content.count(b"_Made by rnnprobe") == 1
 
 
-def check_output(path: Path, *, force: bool = False, csv_header: str = "") -> None:
+def check_output(path: Path, *, force: bool = False) -> None:
     """Refuse an output path before the work begins rather than after.
 
     Raises:
@@ -78,10 +89,11 @@ def check_output(path: Path, *, force: bool = False, csv_header: str = "") -> No
         return
     if not path.parent.is_dir():
         raise OutputError(f"Cannot write '{path}': there is no folder '{path.parent}'.")
-    with atomic_path(path.parent / f".rnnprobe-check-{os.getpid()}{path.suffix}") as probe:
-        probe.touch()
-    (path.parent / f".rnnprobe-check-{os.getpid()}{path.suffix}").unlink()
-    if path.exists() and not force and not written_by_rnnprobe(path, csv_header):
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as exc:
+        raise OutputError(f"Cannot write '{path}': {exc.strerror or exc}.") from exc
+    if path.exists() and not force and not written_by_rnnprobe(path):
         raise OutputError(
             f"'{path}' exists and rnnprobe did not write it; give --force to replace it, "
             "or another name."

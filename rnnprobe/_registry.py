@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from rnnprobe.errors import UnknownNameError
+from rnnprobe.errors import DataError, RnnprobeError, UnknownNameError
 
 
 def load_object(path: str) -> Any:
@@ -61,6 +61,22 @@ def check_name(kind: str, name: str, table: Mapping[str, str]) -> None:
     known = sorted({*table, *_entry_points(kind).names})
     if name not in known:
         raise unknown_name(kind, name, known, " Your own is named as package.module:function.")
+
+
+def call_users(kind: str, name: str, function: Any, *arguments: Any, **options: Any) -> Any:
+    """Call what `name` stands for; what goes wrong in the user's own code is called so.
+
+    Raises:
+        DataError: The user's own function failed.
+    """
+    if ":" not in name:
+        return function(*arguments, **options)
+    try:
+        return function(*arguments, **options)
+    except RnnprobeError:
+        raise
+    except Exception as exc:
+        raise DataError(f"The {kind} '{name}' failed: {type(exc).__name__}: {exc}") from exc
 
 
 def _entry_points(kind: str) -> importlib.metadata.EntryPoints:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import sys
 
 from rnnprobe import __version__
 
 
 def versions() -> dict[str, str]:
     """Return the versions of rnnprobe, Keras and what Keras runs on, by package name."""
-    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    keras = sys.modules.get("keras")
+    loaded = keras.backend.backend() if keras else None
+    backend = loaded or os.environ.get("KERAS_BACKEND", "tensorflow")
     return {"rnnprobe": __version__, "keras": _version("keras"), backend: _version(backend)}
 
 

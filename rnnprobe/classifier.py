@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import re
 import warnings
 from typing import Any, Literal
 
@@ -24,12 +24,14 @@ class KerasClassifier:
 
     Args:
         model: Sequential, functional or subclassed; built. Its one input is the sequence, or it
-            has a second one, of type bool: the mask. Where its input has another shape of
-            the same size (28x28x1 for 28x28), examples are reshaped.
+            has a second one, of type bool: the mask. Where its input has axes of size 1 more or
+            less (28x28x1 for 28x28), examples are reshaped.
         output: What the model returns: `logits`, `softmax` probabilities, one `sigmoid`
             probability, or one `logit` of the second class. None finds out from the last layer's
             activation or the compiled loss, else from the first outputs: rows that are
             probabilities and sum to 1 are `softmax`.
+        image_shape: (height, width, channels) where examples are pictures laid out in rows, so
+            that a model that takes pictures may have them.
         batch_size: Examples per forward pass.
 
     Attributes:
@@ -46,10 +48,16 @@ class KerasClassifier:
     """
 
     def __init__(
-        self, model: keras.Model, *, output: Output | None = None, batch_size: int = 512
+        self,
+        model: keras.Model,
+        *,
+        output: Output | None = None,
+        image_shape: tuple[int, int, int] | None = None,
+        batch_size: int = 512,
     ) -> None:
         self.model = model
         self.batch_size = batch_size
+        self._image_shape = image_shape
         self._output = output or _declared_output(model)
         self._inputs = _input_specs(model)
         self._takes_mask = len(self._inputs) == 2
@@ -81,9 +89,9 @@ class KerasClassifier:
         """
         batches = [
             self._batch(x[rows], None if mask is None else mask[rows])
-            for rows in _slices(len(x), self.batch_size)
+            for rows in _batches(len(x), self.batch_size)
         ]
-        scores = np.concatenate(batches)
+        scores = np.concatenate(batches)[: len(x)]
         if scores.ndim != 2 or scores.shape[1] < 1:
             raise ModelError(
                 f"The model returns {scores.shape}, expected (num_examples, num_classes): one "
@@ -121,9 +129,14 @@ class KerasClassifier:
         try:
             return np.asarray(keras.ops.convert_to_numpy(self._forward(*arguments)))
         except Exception as exc:
-            reason = " ".join(str(exc).split())[:200]
+            if not isinstance(exc, ValueError | TypeError) and (
+                type(exc).__name__ != "InvalidArgumentError"
+            ):
+                raise
+            reason = re.sub(r"\{\{.*?\}\} ?", "", " ".join(str(exc).split()))
+            masked = ", with a mask" if mask is not None else ""
             raise DataError(
-                f"The model cannot take examples of shape {x.shape[1:]}: {reason}"
+                f"The model cannot take examples of shape {x.shape[1:]}{masked}: {reason[:200]}"
             ) from exc
 
     def _call(self, x: Any, mask: Any = None) -> Any:
@@ -142,19 +155,27 @@ class KerasClassifier:
     def _fit_shape(self, x: Array) -> Array:
         if not self._inputs:
             return x
-        expected = self._inputs[0][1]
-        if _fits(x.shape[1:], expected):
+        shape, expected = x.shape[1:], self._inputs[0][1]
+        if _fits(shape, expected):
             return x
+        without_ones = tuple(size for size in expected if size != 1)
         sizes = [size for size in expected if size is not None]
-        if len(sizes) == len(expected) and math.prod(sizes) == math.prod(x.shape[1:]):
-            return x.reshape(len(x), *sizes)
-        raise DataError(
-            f"The model takes examples of shape {expected}, but the data has {x.shape[1:]}."
-        )
+        if len(sizes) == len(expected):
+            same = tuple(size for size in shape if size != 1) == without_ones
+            if same or expected == self._image_shape:
+                return x.reshape(len(x), *sizes)
+        raise DataError(f"The model takes examples of shape {expected}, but the data has {shape}.")
 
 
-def _slices(length: int, size: int) -> list[slice]:
-    return [slice(start, start + size) for start in range(0, length, size)]
+def _batches(length: int, size: int) -> list[Array]:
+    """Return indices in batches of one size, so that nothing is traced twice.
+
+    The last batch is filled with the first examples; one batch alone has the size it has.
+    """
+    if length <= size:
+        return [np.arange(length)]
+    padded = np.arange(-(-length // size) * size) % length
+    return list(padded.reshape(-1, size))
 
 
 def _fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
@@ -201,6 +222,9 @@ def _declared_output(model: keras.Model) -> Output | None:
     activation = getattr(getattr(last, "activation", None), "__name__", None)
     if activation in _ACTIVATIONS and getattr(model, "inputs", None):
         return _ACTIVATIONS[activation]
+    if isinstance(last, keras.layers.Dense) and getattr(model, "inputs", None):
+        if activation == "linear":
+            return "logit" if last.units == 1 else "logits"
     loss = getattr(model, "loss", None)
     if getattr(loss, "from_logits", False):
         return "logit" if isinstance(loss, keras.losses.BinaryCrossentropy) else "logits"

@@ -14,7 +14,7 @@ import keras
 
 from rnnprobe._archive import add_metadata, read_metadata
 from rnnprobe._files import atomic_path
-from rnnprobe._registry import load_object, resolve, unknown_name
+from rnnprobe._registry import call_users, load_object, resolve, unknown_name
 from rnnprobe.baselines import BASELINES
 from rnnprobe.cells import CELLS
 from rnnprobe.errors import DataError, ModelError
@@ -82,7 +82,10 @@ def _recurrent(
     build = resolve("cell", spec.cell, {**CELLS, **BASELINES})
     initializers = {k: v for k, v in spec.initializers.items() if k not in _OUTPUT_INITIALIZERS}
     for layer in range(spec.layers):
-        recurrent = build(
+        recurrent = call_users(
+            "cell",
+            spec.cell,
+            build,
             spec.units,
             return_sequences=layer + 1 < spec.layers,
             dropout=spec.dropout,
@@ -184,6 +187,10 @@ def load_model(path: str | Path, imports: Sequence[str] = ()) -> keras.Model:
 def import_code(name: str) -> None:
     """Import the user's own code, a file or a module, for the classes that it registers."""
     path = Path(name)
+    if path.suffix == ".py" and path.stem in sys.modules:
+        raise DataError(
+            f"Cannot import '{name}': a module '{path.stem}' is loaded already; rename it."
+        )
     try:
         if path.suffix != ".py":
             importlib.import_module(name)

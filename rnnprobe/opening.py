@@ -86,7 +86,9 @@ def open_model(
         dataset = load_dataset(data, layout=layout, columns=columns, encoding=encoding)
     if limit_examples is not None:
         dataset = limited(dataset, limit_examples)
-    return OpenedModel(Path(path).name, model, KerasClassifier(model), dataset)
+    pictures = dataset.image_shape if dataset.layout == "rows" else None
+    classifier = KerasClassifier(model, image_shape=pictures)
+    return OpenedModel(Path(path).name, model, classifier, dataset)
 
 
 def _own_data(path: str | Path, metadata: Mapping[str, Any] | None) -> SequenceDataset:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from rnnprobe.records import Array
 
 
-@runtime_checkable
 class Classifier(Protocol):
     """Anything that gives one score per class for a batch of sequences."""
 

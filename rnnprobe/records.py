@@ -172,7 +172,8 @@ class ModelSpec:
         recurrent_dropout: Share of the recurrent state dropped in training, in [0, 1).
         embedding: Size of the token embedding; None chooses min(64, number of tokens).
         initializers: Keras initializer configurations by the cell's argument name, for example
-            `{"kernel_initializer": "he_normal"}`; `"output_initializer"` is the last layer's.
+            `{"kernel_initializer": "he_normal"}`; `output_kernel_initializer` and
+            `output_bias_initializer` are the last layer's.
         cell_options: More keyword arguments of the cell's layer.
     """
 
@@ -212,12 +213,12 @@ class TrainSpec:
         momentum: For the optimizer `momentum`, in [0, 1).
         weight_decay: Decoupled weight decay; None is the optimizer's own default (0.004 for
             adamw, none for the others).
-        clip_norm: Largest norm of each weight's gradient; None does not clip.
+        clip_norm: Largest norm of the gradient of all weights together; None does not clip.
         loss: `cross-entropy` or `mean-squared-error` (of probabilities against one-hot labels).
         early_stopping: Epochs without a better validation loss after which training stops and
             the best weights are restored; None never stops.
         class_weights: None, `balanced` (inverse class frequency), or one weight a class.
-        seed: Seed of weights, order and dropout; 0 is a seed like any other.
+        seed: Seed of weights, order and dropout, in [0, 2**32 - 1]; 0 is one like any other.
     """
 
     optimizer: str = "adam"
@@ -239,7 +240,7 @@ class TrainSpec:
         _require(self.batch_size >= 1, "batch_size >= 1", batch_size=self.batch_size)
         _require(self.epochs >= 1, "epochs >= 1", epochs=self.epochs)
         _require(0 <= self.momentum < 1, "0 <= momentum < 1", momentum=self.momentum)
-        _require(self.seed >= 0, "seed >= 0", seed=self.seed)
+        _require(0 <= self.seed < 2**32, "0 <= seed < 2**32", seed=self.seed)
         if self.steps is not None:
             _require(self.steps >= 1, "steps >= 1", steps=self.steps)
         if self.weight_decay is not None:
@@ -263,7 +264,8 @@ class Run:
         status: `ok`, or `dnf` where it did not finish.
         history: One list per metric, one value per epoch: `loss`, `accuracy` (over the epoch,
             while training), `val_loss`, `val_accuracy`, `seconds`.
-        metrics: What was measured at the end, by name.
+        metrics: What was measured of the model as it was left, by name: at `epoch`, the last one
+            or with early stopping the best one; and on the test part.
         seconds: Wall time of training.
         peak_memory: Largest resident memory of the process so far, in MB; None where the system
             does not tell.

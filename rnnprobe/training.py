@@ -83,6 +83,7 @@ class Training:
         self.model = build_model(model_spec, dataset)
         compile_model(self.model, train_spec)
         self._best: tuple[float, int, list[Any]] | None = None
+        self._ended = False
         self._recorder = _Recorder(train_spec, len(dataset.validation), on_epoch, on_step)
 
     @property
@@ -97,17 +98,21 @@ class Training:
 
     def advance(self, epochs: int) -> None:
         """Train until `epochs` epochs are done in all, or the run stops by itself."""
-        for epoch in range(self.epochs_done, epochs):
+        while self.epochs_done < epochs and not self._ended:
+            epoch = self.epochs_done
             self._train_epoch(epoch)
-            if self._recorder.ended or self._stops_early(epoch):
-                break
+            self._ended = self._stops_early(epoch) or self._recorder.ended
+
+    def finish(self) -> None:
+        """Give the model the weights of its best epoch, where early stopping was asked for."""
+        self._ended = True
         if self._best is not None and not self.failed:
             self.model.set_weights(self._best[2])
 
     def _stops_early(self, epoch: int) -> bool:
         """Keep the weights of the best epoch, and say whether it was too long ago."""
         patience = self.train_spec.early_stopping
-        if patience is None:
+        if patience is None or self.failed:
             return False
         loss = self._recorder.history["val_loss"][-1]
         if self._best is None or loss < self._best[0]:
@@ -137,13 +142,15 @@ class Training:
     def run(self) -> Run:
         """Return the record of what was done so far."""
         history = {name: list(values) for name, values in self._recorder.history.items()}
+        epoch = self._best[1] if self._best is not None else len(history["loss"]) - 1
+        metrics = {n: values[epoch] for n, values in history.items() if values and n != "seconds"}
         return Run(
             dataset_digest=self.dataset.digest,
             model=self.model_spec,
             train=self.train_spec,
             status="dnf" if self.failed else "ok",
             history=history,
-            metrics={name: values[-1] for name, values in history.items() if values},
+            metrics={"epoch": epoch + 1, **metrics},
             seconds=sum(history["seconds"]),
             peak_memory=_peak_memory(),
             parameters=self.model.count_params(),
@@ -190,6 +197,7 @@ def train(
     if train_spec.steps is not None:
         epochs = math.ceil(train_spec.steps / math.ceil(len(dataset.train) / train_spec.batch_size))
     training.advance(epochs)
+    training.finish()
     run = training.run()
     if run.status == "ok":
         test = evaluate(training.model, dataset.test, train_spec.loss)
@@ -266,9 +274,12 @@ class _Recorder(keras.callbacks.Callback):  # type: ignore[misc]
             self._on_step(self._step, values)
 
     def _check(self, values: Mapping[str, float]) -> None:
-        if not self.failed and not math.isfinite(values["loss"]):
-            self.failed = f"nan: the loss is {values['loss']} at step {self._step}"
-            self._end()
+        for name in ("loss", "val_loss"):
+            value = values.get(name, 0.0)
+            if not self.failed and not math.isfinite(value):
+                what = "validation loss" if name == "val_loss" else "loss"
+                self.failed = f"nan: the {what} is {value} at step {self._step}"
+                self._end()
 
     def _end(self) -> None:
         self.ended = self.model.stop_training = True

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from rnnprobe import Classifier, KerasClassifier, SequenceDataset, Split
+from rnnprobe import KerasClassifier, SequenceDataset, Split
 from rnnprobe.errors import DataError, ModelError
 
 X = np.random.default_rng(0).normal(size=(9, 5, 3)).astype(np.float32)
@@ -73,7 +73,6 @@ def test_probabilities_are_the_models_own(name: str) -> None:
     predictions = classifier.predict(Split(x, np.zeros(9, np.int32)), ("a", "b", "c"))
     assert predictions.probabilities == pytest.approx(probabilities(model, x), abs=1e-5)
     assert classifier.num_classes == 3
-    assert isinstance(classifier, Classifier)
     assert classifier.logits(x).dtype == np.float32
 
 
@@ -127,6 +126,23 @@ def test_a_model_with_a_mask_input_sees_the_mask(masked: SequenceDataset) -> Non
     assert KerasClassifier(model).logits(split.x, split.mask) == pytest.approx(expected, abs=1e-6)
     as_list = keras.Model([model.inputs[0], model.inputs[1]], model.outputs[0])
     assert KerasClassifier(as_list).logits(split.x, split.mask) == pytest.approx(expected, abs=1e-6)
+
+
+def test_axes_are_never_mixed_up() -> None:
+    for shape in ((3, 5), (15,), (5, 1, 3, 2)):
+        model = keras.Sequential([keras.Input(shape), layers.Flatten(), layers.Dense(3)])
+        with pytest.raises(DataError, match="The model takes examples of shape"):
+            KerasClassifier(model).logits(X)
+    colour = keras.Sequential([keras.Input((5, 1, 3)), layers.Flatten(), layers.Dense(3)])
+    expected = np.asarray(colour.predict(X.reshape(9, 5, 1, 3), verbose=0))
+    rows = KerasClassifier(colour, image_shape=(5, 1, 3))
+    assert rows.logits(X) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_linear_single_output_is_a_logit_even_between_0_and_1() -> None:
+    model = sequential(layers.Dense(1, kernel_initializer="zeros", bias_initializer="zeros"))
+    model.layers[-1].bias.assign([0.5])
+    assert KerasClassifier(model).logits(X)[:, 1] == pytest.approx(0.5)
 
 
 def test_pictures_are_reshaped_for_a_convolutional_model() -> None:

@@ -29,18 +29,27 @@ def test_a_failing_block_leaves_the_old_file_and_no_other(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("a.md", b"text\n\n_Made by rnnprobe 0.1.0, keras 3_\n"),
+        ("a.md", b"**Tune** x\n\n_Made by rnnprobe 0.1.0, keras 3_\n"),
         ("a.json", b'{\n  "schema": "rnnprobe.tune/1"\n}'),
-        ("a.csv", b"trial,units\n1,2\n"),
+        ("a.csv", b"trial,cell,units\n1,lstm,2\n"),
         ("a.png", b"\x89PNG....tEXtSoftware\x00rnnprobe 0.1.0"),
     ],
 )
 def test_own_files_are_known_by_their_mark(tmp_path: Path, name: str, content: bytes) -> None:
     path = tmp_path / name
     path.write_bytes(content)
-    assert written_by_rnnprobe(path, csv_header="trial,units")
+    assert written_by_rnnprobe(path)
     path.write_bytes(content.replace(b"rnnprobe", b"somebody").replace(b"trial", b"other"))
-    assert not written_by_rnnprobe(path, csv_header="trial,units")
+    assert not written_by_rnnprobe(path)
+
+
+def test_a_document_with_a_pasted_table_is_the_users(tmp_path: Path) -> None:
+    path = tmp_path / "thesis.md"
+    pasted = "**Tune** x\n\n| a |\n|--:|\n| 1 |\n\n_Made by rnnprobe 0.1.0_\n"
+    for text in ("# My thesis\n\n" + pasted, pasted + "\nMy words.\n", pasted + pasted):
+        path.write_text(text)
+        with pytest.raises(OutputError, match="give --force"):
+            check_output(path)
 
 
 def test_somebody_elses_file_needs_force(tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def test_every_command_and_option_has_help_and_every_command_is_in_the_readme() 
 
     from rnnprobe.cli import cli as group
 
-    readme = (PACKAGE.parent / "README.md").read_text("utf-8")
+    readme = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
     context = click.Context(group)
     for name in COMMANDS:
         command = group.get_command(context, name)

@@ -17,8 +17,6 @@ FAST = TrainSpec(learning_rate=0.02, epochs=3)
 def test_the_same_seed_gives_the_same_run_and_another_does_not(values: SequenceDataset) -> None:
     spec = replace(SPEC, dropout=0.2, recurrent_dropout=0.2)
     first, again, other = (train(values, spec, replace(FAST, seed=seed)).run for seed in (0, 0, 1))
-    for run in (first, again, other):
-        dict(run.history).pop("seconds")
     without_time = [{k: v for k, v in r.history.items() if k != "seconds"} for r in (first, again)]
     assert without_time[0] == without_time[1]
     assert first.metrics["test_loss"] == again.metrics["test_loss"]
@@ -58,10 +56,38 @@ def test_early_stopping_restores_the_best_weights(values: SequenceDataset) -> No
     spec = TrainSpec(learning_rate=0.3, epochs=40, early_stopping=2)
     run, model = train(values, SPEC, spec)
     best = min(run.history["val_loss"])
+    assert run.metrics["val_loss"] == best
+    assert run.metrics["epoch"] == run.history["val_loss"].index(best) + 1
     assert len(run.history["val_loss"]) < 40
     assert run.history["val_loss"].index(best) == len(run.history["val_loss"]) - 3
     measured = evaluate(model, values.validation)
     assert measured.loss == pytest.approx(best, rel=1e-4)
+
+
+def test_the_best_epoch_is_kept_whenever_the_run_ends(values: SequenceDataset) -> None:
+    """Also in stages, and where the last step comes before patience runs out."""
+    spec = TrainSpec(learning_rate=0.3, epochs=6, early_stopping=5)
+    whole, staged = Training(values, SPEC, spec), Training(values, SPEC, spec)
+    whole.advance(6)
+    for epoch in range(1, 7):
+        staged.advance(epoch)
+    whole.finish()
+    staged.finish()
+    assert whole.run().history["val_loss"] == staged.run().history["val_loss"]
+    best = min(whole.run().history["val_loss"])
+    for training in (whole, staged):
+        assert evaluate(training.model, values.validation).loss == pytest.approx(best, rel=1e-4)
+    run, model = train(values, SPEC, replace(spec, learning_rate=0.01, steps=7))
+    assert run.metrics["epoch"] == 3
+    loss = evaluate(model, values.validation).loss
+    assert loss == pytest.approx(run.history["val_loss"][2], rel=1e-4)
+
+
+def test_weights_that_explode_in_the_last_step_are_dnf(values: SequenceDataset) -> None:
+    spec = TrainSpec(optimizer="sgd", learning_rate=1e38, steps=1)
+    run, _ = train(values, ModelSpec("dense", units=4, layers=2), spec)
+    assert run.status == "dnf"
+    assert "validation loss" in run.message
 
 
 def test_a_loss_that_is_no_number_ends_the_run_as_dnf(values: SequenceDataset) -> None:

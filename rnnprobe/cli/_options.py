@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ import click
 
 from rnnprobe.datasets import LAYOUTS, SUMMARIES
 from rnnprobe.errors import RnnprobeError
-from rnnprobe.search.space import AXES, Value, parse_axis
+from rnnprobe.search.space import AXES, Value, known_names, parse_axis
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,11 +36,11 @@ class Command(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as exc:
             if ctx.params.get("verbose", 0) >= 2:
-                raise
+                traceback.print_exc()
             raise _failure(exc) from exc
 
 
@@ -52,9 +53,11 @@ class _Failure(click.ClickException):
 def _failure(exc: Exception) -> click.ClickException:
     if isinstance(exc, RnnprobeError):
         return _Failure(str(exc), exc.exit_status)
+    if isinstance(exc, MemoryError) or type(exc).__name__ == "ResourceExhaustedError":
+        return _Failure("Out of memory; try fewer --units, or a smaller --batch-size.", 1)
     reason = str(exc).strip().splitlines() or [""]
-    return click.ClickException(
-        f"{type(exc).__name__}: {reason[0]} This is a fault of rnnprobe; -vv shows where."
+    return _Failure(
+        f"{type(exc).__name__}: {reason[0]}. This is a fault of rnnprobe; -vv shows where.", 1
     )
 
 
@@ -78,38 +81,69 @@ def _read_config(ctx: click.Context, parameter: click.Parameter, path: Path | No
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as exc:
         raise click.BadParameter(f"cannot read '{path}' as TOML: {exc}", ctx) from exc
-    name = ctx.info_name or ""
-    section = document.get(name, {})
-    options = {option.name: option for option in ctx.command.params}
+    _, *command_path = ctx.command_path.split()
+    section: Any = document
+    for name in command_path:
+        section = section.get(name, {})
+    known = ("tune", "train", "confusions", "data")
+    strangers = [key for key in document if key not in known]
+    if strangers or not isinstance(section, dict):
+        raise click.BadParameter(
+            f"'{path}' sets '{strangers[0] if strangers else name}'; expected tables called like "
+            f"the commands ({', '.join(known)}).",
+            ctx,
+        )
+    options = {_option_key(option): option for option in ctx.command.params}
     defaults = {}
-    for key, value in section.items() if isinstance(section, dict) else []:
-        option = key.replace("-", "_")
-        if option not in options:
-            raise click.BadParameter(f"'{path}' sets '{key}', which '{name}' has not", ctx)
-        defaults[option] = _as_typed(value)
+    for key, value in section.items():
+        option = options.get(key.replace("_", "-"))
+        if option is None:
+            raise click.BadParameter(
+                f"'{path}' sets '{key}', which '{' '.join(command_path)}' has not.", ctx
+            )
+        defaults[str(option.name)] = _as_typed(value, option)
     ctx.default_map = defaults
 
 
-def _as_typed(value: Any) -> Any:
+def _option_key(parameter: click.Parameter) -> str:
+    longest = max(parameter.opts, key=len)
+    return longest.removeprefix("--").lower()
+
+
+def _as_typed(value: Any, option: click.Parameter) -> Any:
     """Return a TOML value as it would be typed."""
     if isinstance(value, list):
-        return ",".join(str(_as_typed(item)) for item in value)
+        texts = [str(_as_typed(item, option)) for item in value]
+        return texts if option.multiple else ",".join(texts)
     if isinstance(value, bool):
-        return "yes" if value else "no"
-    return value
+        return value if getattr(option, "is_flag", False) else ("yes" if value else "no")
+    return str(value)
+
+
+class _NamedPath(click.Path):
+    """A path that is not empty: `Path("")` would be the current folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("got an empty name, expected a path.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+def path_type(**options: Any) -> click.Path:
+    """Return the type of an option that names a file or folder."""
+    return _NamedPath(path_type=Path, **options)
 
 
 output_options = _compose(
     click.option(
         "--format",
-        "format_name",
         type=click.Choice(FORMATS),
         help="Format of the result.  [default: md]",
     ),
     click.option(
         "-o",
         "--output",
-        type=click.Path(path_type=Path),
+        type=path_type(),
         help="Write the result to this file; .md, .csv or .json picks the format.",
     ),
     click.option("--force", is_flag=True, help="Replace files that rnnprobe did not write."),
@@ -117,7 +151,7 @@ output_options = _compose(
     click.option("-v", "--verbose", count=True, help="Also Keras's own messages; -vv tracebacks."),
     click.option(
         "--config",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        type=path_type(exists=True, dir_okay=False),
         is_eager=True,
         expose_value=False,
         callback=_read_config,
@@ -127,7 +161,7 @@ output_options = _compose(
 
 plots_option = click.option(
     "--plots",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=path_type(file_okay=False),
     metavar="DIR",
     help="Also draw pictures into this folder.",
 )
@@ -151,12 +185,11 @@ limit_option = click.option(
 )
 
 seed_option = click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Random seed."
 )
 
 import_option = click.option(
     "--import",
-    "imports",
     multiple=True,
     metavar="FILE|MODULE",
     help="Import your registered Keras classes first; may be repeated.",
@@ -205,12 +238,13 @@ def axis_options(*, several: bool) -> Decorator:
     def option(name: str) -> Decorator:
         axis = AXES[name]
         default = _written(axis.tuned) if several else _written((axis.default,))
+        names = f": {', '.join(known_names(axis))}" if axis.kind == "name" else ""
         return click.option(
             axis.option,
             name,
             callback=parse,
             metavar="LIST" if several else "VALUE",
-            help=f"{axis.help}  [default: {default}]",
+            help=f"{axis.help}{names}.  [default: {default}]",
         )
 
     return _compose(*(option(name) for name in AXES))
@@ -282,7 +316,7 @@ class Output:
     @classmethod
     def prepare(cls, options: dict[str, Any], figures: tuple[str, ...] = ()) -> Output:
         """Settle the format and refuse what could not be written, before the work begins."""
-        path, format_name = options["output"], options["format_name"]
+        path, format_name = options["output"], options["format"]
         if path is not None and path.is_file() | (not path.exists()):
             format_name = _format_of(path, format_name)
         output = cls(
@@ -292,15 +326,23 @@ class Output:
             from rnnprobe.reports._figures import check_folder
 
             check_folder(output.plots, figures, force=output.force)
-        if path is not None and output.format_name != "csv":
+        if path is not None:
             output.check(path)
         return output
 
-    def check(self, path: Path, csv_header: str = "") -> None:
+    def check(self, path: Path) -> None:
         """Refuse a file that cannot or must not be written."""
         from rnnprobe._files import check_output
 
-        check_output(path, force=self.force, csv_header=csv_header)
+        check_output(path, force=self.force)
+
+    def check_model(self, path: Path) -> None:
+        """Refuse a model file that Keras or rnnprobe could not write."""
+        if path.suffix != ".keras":
+            raise click.UsageError(
+                f"--model-out got '{path}', expected a name that ends with .keras."
+            )
+        self.check(path)
 
     def emit(self, report: Report) -> None:
         """Print the report, or write it."""
@@ -309,10 +351,8 @@ class Output:
 
         text = FORMATS[self.format_name](report)
         if self.path is None:
-            click.echo(text, nl=False)
+            print_result(text)
             return
-        if self.format_name == "csv":
-            self.check(self.path, text.partition("\n")[0])
         write_text(self.path, text)
         self._say(self.path)
 
@@ -337,6 +377,15 @@ def _format_of(path: Path, format_name: str | None) -> str:
     if suffix in FORMATS and format_name not in (None, suffix):
         raise click.UsageError(f"--format {format_name} does not go with the file name '{path}'.")
     return format_name or suffix
+
+
+def print_result(text: str) -> None:
+    """Write to stdout; a reader that went away (`| head`) is no error."""
+    try:
+        click.echo(text, nl=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextlib.contextmanager

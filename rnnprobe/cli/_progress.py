@@ -21,6 +21,7 @@ class Progress:
     def __init__(self, what: str, total: int | None, *, quiet: bool) -> None:
         self._quiet = quiet
         self._bar: Any = None
+        self._most = 0  # a trial that is trained for longer is an old one
         if not quiet and sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -50,6 +51,7 @@ class Progress:
             return
         if self._bar:
             self._bar.console.print(text, markup=False, highlight=False)
-            self._bar.update(self._task, completed=completed, total=total)
+            self._most = max(self._most, completed or 0)
+            self._bar.update(self._task, completed=self._most, total=total)
         else:
             click.echo(text, err=True)

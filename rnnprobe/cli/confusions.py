@@ -15,21 +15,21 @@ from rnnprobe.cli._options import (
     import_option,
     keras_at_work,
     output_options,
+    path_type,
     plots_option,
 )
 
 
 @click.command("confusions", cls=Command, short_help="Rank the pairs of classes it mistakes.")
-@click.argument("model", required=False, type=click.Path(path_type=Path))
+@click.argument("model", required=False, type=path_type())
 @click.option(
     "--predictions",
-    type=click.Path(path_type=Path),
+    type=path_type(),
     metavar="FILE",
     help="In place of a model: .npz or .csv with y_true and probabilities.",
 )
 @click.option(
     "--split",
-    "part",
     type=click.Choice(("test", "validation", "train")),
     default="test",
     show_default=True,
@@ -63,7 +63,7 @@ def command(model: Path | None, predictions: Path | None, **options: Any) -> Non
 
 
 def _probe(path: Path, output: Output, options: dict[str, Any]) -> None:
-    part = options["part"]
+    part = options["split"]
     with keras_at_work(options["verbose"]):
         from rnnprobe.confusions.pairs import find_confusions
         from rnnprobe.opening import open_model
@@ -74,7 +74,7 @@ def _probe(path: Path, output: Output, options: dict[str, Any]) -> None:
             layout=options["layout"],
             limit_examples=options["limit_examples"],
             columns=csv_columns(options),
-            imports=options["imports"],
+            imports=options["import"],
         )
         dataset = opened.dataset
         confusions = find_confusions(opened.predict(part))
@@ -94,8 +94,8 @@ def _probe(path: Path, output: Output, options: dict[str, Any]) -> None:
 
 
 def _read(path: Path, output: Output, options: dict[str, Any]) -> None:
-    given = [name for name in ("data", "layout", "limit_examples", "imports") if options[name]]
-    if given or options["part"] != "test":
+    given = [name for name in ("data", "layout", "limit_examples", "import") if options[name]]
+    if given or options["split"] != "test" or csv_columns(options):
         raise click.UsageError("--predictions brings its own labels; name no data or model beside.")
     from rnnprobe.confusions.pairs import find_confusions
     from rnnprobe.confusions.predictions import read_predictions

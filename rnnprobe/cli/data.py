@@ -56,7 +56,6 @@ def check_command(**options: Any) -> None:
 @click.argument("data", metavar="NAME|PATH")
 @click.option(
     "--split",
-    "part",
     type=click.Choice(("train", "validation", "test")),
     default="train",
     show_default=True,
@@ -81,6 +80,6 @@ def show_command(**options: Any) -> None:
     from rnnprobe.reports.data import show_report
 
     dataset = load_data(options)
-    part, top = options["part"], options["top"]
+    part, top = options["split"], options["top"]
     output.draw({"examples.png": examples_figure(dataset, part, top)} if output.plots else {})
     output.emit(show_report(dataset, part, top))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import click
@@ -18,11 +17,11 @@ from rnnprobe.cli._options import (
     keras_at_work,
     load_data,
     output_options,
+    path_type,
     plots_option,
     seed_option,
 )
 from rnnprobe.cli._progress import Progress
-from rnnprobe.cli.tune import check_model_file
 from rnnprobe.search.space import SearchSpace, canonical, to_specs
 
 _DEFAULT_EPOCHS = 10
@@ -38,9 +37,10 @@ def _class_weights(
         weights = tuple(float(weight) for weight in text.split(","))
     except ValueError:
         weights = ()
-    if not weights or not all(weight >= 0 and math.isfinite(weight) for weight in weights):
+    if not any(weights) or not all(0 <= weight < math.inf for weight in weights):
         raise click.UsageError(
-            f"--class-weights got '{text}', expected balanced, or one number a class like 1,1,2.",
+            f"--class-weights got '{text}', expected balanced, or one number a class like 1,1,2, "
+            "not all 0.",
             ctx,
         )
     return weights
@@ -74,7 +74,7 @@ def _class_weights(
 )
 @click.option(
     "--model-out",
-    type=click.Path(path_type=Path),
+    type=path_type(),
     default="model.keras",
     show_default=True,
     help="Where to save the model.",
@@ -101,7 +101,7 @@ def command(**options: Any) -> None:
     except ValueError as exc:
         raise click.UsageError(str(exc)) from exc
     output = Output.prepare(options, ("curves.png",))
-    check_model_file(output, options["model_out"])
+    output.check_model(options["model_out"])
     dataset = load_data(options)
     with keras_at_work(options["verbose"]):
         from rnnprobe.models import save_model

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,6 +15,7 @@ from rnnprobe.cli._options import (
     keras_at_work,
     load_data,
     output_options,
+    path_type,
     plots_option,
     seed_option,
 )
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--model-out",
-    type=click.Path(path_type=Path),
+    type=path_type(),
     default="model.keras",
     show_default=True,
     help="Where to save the best model.",
@@ -68,7 +68,7 @@ def command(**options: Any) -> None:
     except ValueError as exc:
         raise click.UsageError(str(exc)) from exc
     output = Output.prepare(options, ("trials.png",))
-    check_model_file(output, options["model_out"])
+    output.check_model(options["model_out"])
     dataset = load_data(options)
     with keras_at_work(options["verbose"]):
         from rnnprobe.models import save_model
@@ -96,13 +96,6 @@ def command(**options: Any) -> None:
     curves = {t.number: list(t.run.history.get("val_accuracy", [])) for t in result.trials}
     output.draw({"trials.png": trials_figure(curves, result.best.number)} if output.plots else {})
     output.emit(tune_report(result, dataset, str(options["model_out"])))
-
-
-def check_model_file(output: Output, path: Path) -> None:
-    """Refuse a model file that Keras or rnnprobe could not write."""
-    if path.suffix != ".keras":
-        raise click.UsageError(f"--model-out got '{path}', expected a name that ends with .keras.")
-    output.check(path)
 
 
 def _say(progress: Progress, trial: Trial, total: int) -> None:

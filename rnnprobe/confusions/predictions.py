@@ -45,8 +45,21 @@ def read_predictions(path: Path) -> Predictions:
         raise DataError(
             f"'{path}' has {len(names)} class names for {probabilities.shape[1]} columns."
         )
-    encoded, _ = encode_labels({"test": RawSplit(y, y)}, None, names)
+    if y.dtype.kind in "UO" and not set(y) <= set(names):
+        y = _as_indices(path, y, names)
+    encoded, _ = encode_labels({"test": RawSplit(y, y)}, names, names)
     return Predictions(encoded["test"].y, probabilities, names)
+
+
+def _as_indices(path: Path, y: Array, names: tuple[str, ...]) -> Array:
+    """Read labels that are not the names of the columns as their numbers."""
+    if all(str(label).isdecimal() and int(label) < len(names) for label in y):
+        return np.array([int(label) for label in y])
+    stranger = next(str(label) for label in y if label not in names)
+    raise DataError(
+        f"'{path}' has the label {stranger!r}; expected a class, that is, the head of a column of "
+        f"probabilities ({', '.join(names)}) or its number from 0."
+    )
 
 
 def _from_npz(path: Path) -> tuple[Array, Array, tuple[str, ...]]:

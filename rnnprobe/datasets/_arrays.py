@@ -36,8 +36,8 @@ def read_npz_arrays(path: Path) -> dict[str, Array]:
         raise DataError(f"Cannot read '{path}' as an npz archive: {exc}.") from exc
     except ValueError as exc:
         raise DataError(
-            f"'{path}' holds pickled Python objects or is damaged ({exc}). "
-            "Pickles can run code and are not loaded; save plain arrays."
+            f"'{path}' holds pickled Python objects or is damaged. Pickles can run code and are "
+            "not loaded; save plain arrays."
         ) from exc
 
 
@@ -53,14 +53,14 @@ def from_arrays(name: str, arrays: Mapping[str, Any]) -> RawData:
         name: What the data set is called, also in errors.
         arrays: `x_train`, `y_train`, and as far as they exist `x_val`, `y_val`, `x_test`,
             `y_test`; or `x` and `y` alone, to be split. Beside each `x`, `mask` or `lengths` with
-            the same ending; `class_names`; `vocabulary`.
+            the same ending; `class_names`.
 
     Raises:
         DataError: A key is missing or unknown.
     """
     known = {
         f"{stem}{suffix}" for suffix in _SUFFIXES.values() for stem in ("x", "y", "mask", "lengths")
-    } | {"class_names", "vocabulary"}
+    } | {"class_names"}
     unknown = sorted(set(arrays) - known)
     if unknown:
         raise DataError(f"'{name}' has unknown keys {unknown}; expected some of {sorted(known)}.")
@@ -74,18 +74,15 @@ def from_arrays(name: str, arrays: Mapping[str, Any]) -> RawData:
             f"'{name}' has the keys {sorted(arrays)}; expected x_train and y_train (x_val, y_val, "
             "x_test, y_test beside them), or x and y alone."
         )
-    return RawData(name, parts, _names(arrays, "class_names"), _names(arrays, "vocabulary"))
-
-
-def _names(arrays: Mapping[str, Any], key: str) -> tuple[str, ...] | None:
-    return tuple(str(name) for name in arrays[key]) if key in arrays else None
+    names = arrays.get("class_names")
+    return RawData(name, parts, None if names is None else tuple(map(str, names)))
 
 
 def _raw_split(name: str, arrays: Mapping[str, Any], suffix: str) -> RawSplit:
     for stem in ("x", "y"):
         if f"{stem}{suffix}" not in arrays:
             raise DataError(f"'{name}' has no key '{stem}{suffix}' beside its counterpart.")
-    x, y = _examples(arrays[f"x{suffix}"]), np.asarray(arrays[f"y{suffix}"])
+    x, y = _examples(name, arrays[f"x{suffix}"]), np.asarray(arrays[f"y{suffix}"])
     if len(x) != len(y):
         raise DataError(f"'{name}': x{suffix} has {len(x)} examples, but y{suffix} {len(y)}.")
     mask_key, lengths_key = f"mask{suffix}", f"lengths{suffix}"
@@ -95,18 +92,38 @@ def _raw_split(name: str, arrays: Mapping[str, Any], suffix: str) -> RawSplit:
     if mask_key in arrays:
         mask = np.asarray(arrays[mask_key]).astype(bool)
     if lengths_key in arrays:
-        mask = lengths_to_mask(np.asarray(arrays[lengths_key]), x.shape[1])
+        lengths = np.asarray(arrays[lengths_key])
+        if lengths.shape != y.shape[:1] or (lengths > x.shape[1]).any():
+            raise DataError(
+                f"'{name}': {lengths_key} must be one number an example, at most {x.shape[1]}, the "
+                f"number of steps; got {lengths.shape} numbers up to {lengths.max(initial=0)}."
+            )
+        mask = lengths_to_mask(lengths, x.shape[1])
     if mask is not None and mask.shape != x.shape[:2]:
         raise DataError(f"'{name}': {mask_key} has shape {mask.shape}, expected {x.shape[:2]}.")
     if mask is not None and not mask.any(axis=1).all():
         empty = int((~mask.any(axis=1)).argmax())
         raise DataError(f"'{name}': example {empty} of x{suffix} has no step that counts.")
+    if mask is not None and x.ndim == 2:  # tokens say by a 0 what does not count
+        return RawSplit(np.where(mask, x, 0), y)
     return RawSplit(x, y, mask)
 
 
-def _examples(x: Any) -> Array:
-    array = np.asarray(x)
-    return texts([str(text) for text in array]) if array.dtype.kind in "UO" else array
+def _examples(name: str, x: Any) -> Array:
+    try:
+        array = np.asarray(x)
+    except ValueError as exc:
+        raise DataError(
+            f"'{name}': the examples differ in shape; pad them and give lengths."
+        ) from exc
+    if array.dtype.kind not in "USO":
+        return array
+    decoded = [text.decode() if isinstance(text, bytes) else text for text in array.tolist()]
+    if array.ndim != 1 or not all(isinstance(text, str) for text in decoded):
+        raise DataError(
+            f"'{name}': x is {array.dtype} {array.shape}; expected numbers, or one text an example."
+        )
+    return texts([str(text) for text in decoded])
 
 
 def from_parts(parts: Mapping[str, Any]) -> RawData:
@@ -151,22 +168,41 @@ def _collect(part: str, dataset: Any) -> RawSplit:
     if not examples:
         raise DataError(f"The tf.data.Dataset '{part}' is empty.")
     sequences, labels = zip(*examples, strict=True)
+    mask = None
     if sequences[0].ndim == 2 and sequences[0].dtype.kind == "f":
         x, mask = pad(sequences)
+    elif sequences[0].ndim == 1 and sequences[0].dtype.kind in "iu":
+        x = np.zeros((len(sequences), max(map(len, sequences))), dtype=sequences[0].dtype)
+        for row, tokens in zip(x, sequences, strict=True):
+            row[: len(tokens)] = tokens
     else:
-        x, mask = np.stack(sequences), None
+        x = _examples(part, list(sequences))
     return RawSplit(x, np.stack(labels), mask)
+
+
+def _is_batched(part: str, dataset: Any) -> bool:
+    """Tell batches from single examples by the declared shapes, never by the values."""
+    specs = dataset.element_spec
+    if not isinstance(specs, tuple) or len(specs) != 2:
+        raise DataError(f"The tf.data.Dataset '{part}' must give (x, y).")
+    x_shape, y_shape = (list(spec.shape) for spec in specs)
+    if len(y_shape) != 1:
+        return len(y_shape) == 2
+    if x_shape and x_shape[0] is not None and x_shape[0] == y_shape[0]:
+        raise DataError(
+            f"The tf.data.Dataset '{part}' gives x {tuple(x_shape)} and y {tuple(y_shape)}: a "
+            "batch, or one example with a one-hot label? Give it by .unbatch(), with class indices."
+        )
+    return y_shape[0] is None
 
 
 def _iterate(part: str, dataset: Any) -> tuple[list[tuple[Array, Array]], bytes]:
     digest = hashlib.sha256()
     examples: list[tuple[Array, Array]] = []
+    batched = _is_batched(part, dataset)
     for element in dataset.as_numpy_iterator():
-        if not isinstance(element, tuple) or len(element) != 2:
-            raise DataError(f"The tf.data.Dataset '{part}' must give (x, y).")
         x, y = (np.asarray(value) for value in element)
-        batched = y.ndim == 2 or (y.ndim == 1 and y.dtype.kind != "f")
-        pairs = list(zip(x, y, strict=True)) if batched else [(x, y)]
+        pairs = [(np.asarray(a), b) for a, b in zip(x, y, strict=True)] if batched else [(x, y)]
         for example, label in pairs:
             digest.update(np.ascontiguousarray(example).tobytes() + label.tobytes())
         examples += pairs

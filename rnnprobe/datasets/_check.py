@@ -73,7 +73,7 @@ def _finite(dataset: SequenceDataset) -> Check:
     total = sum(wrong.values())
     detail = "all finite"
     if total:
-        detail = f"{total:,} NaN or infinite values: " + _by_part(wrong)
+        detail = f"{total:,} values are NaN, infinite or too large: " + _by_part(wrong)
     return Check("finite values", "FAIL" if total else "PASS", detail, wrong)
 
 

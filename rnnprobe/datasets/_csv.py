@@ -51,6 +51,7 @@ def read_csv(path: Path, columns: CsvColumns) -> RawData:
     for column in (label, columns.text, columns.id, columns.time):
         if column is not None and column not in frame:
             raise DataError(f"'{path}' has no column '{column}'; it has {list(frame)}.")
+    notes: tuple[str, ...] = ()
     empty = np.flatnonzero((frame[label] == "").to_numpy())
     if len(empty):
         raise DataError(f"'{path}': row {empty[0] + 2} has no label in column '{label}'.")
@@ -61,7 +62,9 @@ def read_csv(path: Path, columns: CsvColumns) -> RawData:
     else:
         values = to_numbers(path, frame.drop(columns=label))
         x, y, mask = values[:, :, np.newaxis], frame[label].to_numpy(dtype=str), None
-    return RawData(path.name, {"all": RawSplit(x, y, mask)})
+        series = [str(column) for column in frame if column != label]
+        notes = (f"each row is read as a series of {len(series)} steps: {', '.join(series[:6])}",)
+    return RawData(path.name, {"all": RawSplit(x, y, mask)}, notes=notes)
 
 
 def read_frame(path: Path) -> pd.DataFrame:
@@ -96,7 +99,7 @@ def _label_column(path: Path, frame: pd.DataFrame, columns: CsvColumns) -> str:
 
 
 def to_numbers(path: Path, frame: pd.DataFrame) -> np.ndarray:
-    """Return all columns as float32 (num_rows, num_columns); `nan` stays NaN.
+    """Return all columns as float64 (num_rows, num_columns); `nan` stays NaN.
 
     Raises:
         DataError: There is no column, or a value is no number.
@@ -114,7 +117,7 @@ def to_numbers(path: Path, frame: pd.DataFrame) -> np.ndarray:
                 f"'{path}': row {wrong[0] + 2}, column '{column}' holds {value!r}, expected a "
                 "number; name a column of texts by --text-column."
             )
-    return np.asarray(frame.astype(np.float32))
+    return np.asarray(frame.astype(np.float64))
 
 
 def _long(
@@ -134,7 +137,9 @@ def _long(
         classes = sorted(set(labels_of_rows[rows]))
         if len(classes) > 1:
             raise DataError(f"'{path}': the rows of id '{example}' have the labels {classes}.")
-        order = np.argsort(times[rows], kind="stable")
+        if len(set(times[rows])) < len(rows):
+            raise DataError(f"'{path}': id '{example}' has two rows of one time.")
+        order = np.argsort(times[rows])
         sequences.append(features[np.asarray(rows)[order]])
         labels.append(classes[0])
     x, mask = pad(sequences)

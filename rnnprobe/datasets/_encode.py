@@ -123,6 +123,11 @@ def check_texts(parts: Mapping[str, RawSplit]) -> None:
             raise DataError(f"Text {empty[0]} of the {part} part is empty.")
 
 
+def _to_float32(x: Array) -> Array:
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, which is looked for
+        return x.astype(np.float32)
+
+
 def is_pictures(x: Array, layout: str | None) -> bool:
     """Whether an array holds pictures: bytes, four axes, or a layout that was asked for."""
     return x.ndim == 4 or (x.ndim == 3 and (x.dtype == np.uint8 or layout is not None))
@@ -137,15 +142,20 @@ def encode_array(part: str, split: RawSplit, layout: str | None) -> RawSplit:
     x = split.x
     if is_pictures(x, layout):
         pictures = x if x.ndim == 4 else x[..., np.newaxis]
-        scaled = pictures.astype(np.float32)
+        scaled = _to_float32(pictures)
         if x.dtype == np.uint8:
             scaled /= 255
         return replace(split, x=lay_out(scaled, layout or "rows"))
     if x.ndim == 3 and x.dtype.kind in "fiub":
-        return replace(split, x=x.astype(np.float32))
+        return replace(split, x=_to_float32(x))
     if x.ndim == 2 and x.dtype.kind in "iu" and x.dtype.itemsize > 1:
         if x.min(initial=0) < 0:
             raise DataError(f"x of the {part} part holds the token {x.min()}; expected 0 or more.")
+        if x.max(initial=0) > np.iinfo(np.int32).max:
+            raise DataError(
+                f"x of the {part} part holds the token {x.max()}, beyond the largest int32; number "
+                "the tokens from 1 (or save values as float)."
+            )
         return replace(split, x=x.astype(np.int32))
     raise DataError(
         f"x of the {part} part is {x.dtype} {x.shape}; expected float (examples, steps, features), "

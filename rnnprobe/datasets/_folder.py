@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,15 @@ from rnnprobe.records import Array
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp")
 
 
-def read_folder(folder: Path, name: str | None = None) -> RawData:
+def read_folder(
+    folder: Path, name: str | None = None, only: Collection[str] | None = None
+) -> RawData:
     """Read a folder.
+
+    Args:
+        folder: The folder.
+        name: What the data set is called; None is the folder's name.
+        only: Names of the entries that count; None is all.
 
     The layout decides: `NAME.txt` files are one class each with one example a line; folders are
     one class each with one example a file (`.txt`, `.npy` of (num_steps, num_features), or
@@ -24,23 +32,34 @@ def read_folder(folder: Path, name: str | None = None) -> RawData:
         DataError: The folder is empty, mixes both layouts, or a file cannot be read.
     """
     called = name or folder.name
-    folders, files = _entries(folder)
-    if {"train", "test"} <= {path.name for path in folders} <= set(PARTS) and not files:
-        read = {path.name: _read_classes(path) for path in folders}
+    folders, files = _entries(folder, only)
+    parts_of = {"val": "validation", **{part: part for part in PARTS}}
+    found = {parts_of[path.name]: path for path in folders if path.name in parts_of}
+    if "train" in found or "test" in found:
+        if len(found) < len(folders) or files or not {"train", "test"} <= set(found):
+            raise DataError(
+                f"'{folder}' holds {sorted(path.name for path in (*folders, *files))[:8]}; "
+                "expected train and test (and val) alone, or one folder a class."
+            )
+        read = {part: _read_classes(path) for part, path in found.items()}
         parts = {part: split for part, (split, _) in read.items()}
         notes = sorted({note for _, note in read.values()})
         return RawData(called, parts, notes=(*notes, "its folders are the parts"))
-    split, note = _read_classes(folder)
+    split, note = _read_classes(folder, only)
     return RawData(called, {"all": split}, notes=(note,))
 
 
-def _entries(folder: Path) -> tuple[list[Path], list[Path]]:
-    entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+def _entries(folder: Path, only: Collection[str] | None = None) -> tuple[list[Path], list[Path]]:
+    entries = sorted(
+        path
+        for path in folder.iterdir()
+        if not path.name.startswith(".") and (only is None or path.name in only)
+    )
     return [path for path in entries if path.is_dir()], [path for path in entries if path.is_file()]
 
 
-def _read_classes(folder: Path) -> tuple[RawSplit, str]:
-    folders, files = _entries(folder)
+def _read_classes(folder: Path, only: Collection[str] | None = None) -> tuple[RawSplit, str]:
+    folders, files = _entries(folder, only)
     if folders and files:
         raise DataError(
             f"'{folder}' holds folders ('{folders[0].name}') and files ('{files[0].name}'); "
@@ -53,7 +72,11 @@ def _read_classes(folder: Path) -> tuple[RawSplit, str]:
         by_class = {path.stem: _lines(path) for path in files}
         return _text_split(folder, by_class), "read as one file a class, one example a line"
     if folders:
-        by_class_files = {path.name: _entries(path)[1] for path in folders}
+        by_class_files = {}
+        for path in folders:
+            nested, by_class_files[path.name] = _entries(path)
+            if nested:
+                raise DataError(f"'{path}' is a class and holds the folder '{nested[0].name}'.")
         return _read_example_files(folder, by_class_files), (
             "read as one folder a class, one example a file"
         )
@@ -62,7 +85,7 @@ def _read_classes(folder: Path) -> tuple[RawSplit, str]:
 
 def _decode(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8")
+        return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         line = exc.object[: exc.start].count(b"\n") + 1
         raise DataError(f"'{path}' is not UTF-8 in line {line}; save it as UTF-8.") from exc
@@ -71,7 +94,7 @@ def _decode(path: Path) -> str:
 
 
 def _lines(path: Path) -> list[str]:
-    stripped = (line.strip() for line in _decode(path).splitlines())
+    stripped = (line.strip() for line in _decode(path).split("\n"))
     return [line for line in stripped if line]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnprobe._registry import resolve, unknown_name
+from rnnprobe._registry import call_users, resolve, unknown_name
 from rnnprobe.datasets import DATASETS, LAYOUTS
 from rnnprobe.datasets._arrays import from_arrays, from_parts, read_npz
 from rnnprobe.datasets._csv import CsvColumns, read_csv
@@ -81,13 +81,15 @@ def load_dataset(
         >>> dataset.train.x.shape, dataset.class_names[:3]
         ((100, 28, 28), ('0', '1', '2'))
     """
-    if isinstance(data, SequenceDataset):
-        return data
     if layout is not None and layout not in LAYOUTS:
         raise unknown_name("layout", layout, list(LAYOUTS))
-    raw = _read(data, columns or CsvColumns())
+    raw = _read(data, columns)
     if isinstance(raw, SequenceDataset):
-        return raw
+        if layout is not None or encoding is not None:
+            raise DataError(
+                f"'{raw.name}' is encoded already; a layout or encoding comes too late."
+            )
+        return raw if limit_examples is None else limited(raw, limit_examples)
     dataset = _assemble(raw, layout, encoding or Encoding(), require_finite)
     if limit_examples is not None:
         dataset = limited(dataset, limit_examples)
@@ -122,7 +124,11 @@ def _is_name(data: Any) -> bool:
     return isinstance(data, str)
 
 
-def _read(data: Any, columns: CsvColumns) -> RawData | SequenceDataset:
+def _read(data: Any, columns: CsvColumns | None) -> RawData | SequenceDataset:
+    if columns is not None and Path(str(data)).suffix != ".csv":
+        raise DataError(f"Columns are of a CSV file, but the data is '{data}'.")
+    if isinstance(data, SequenceDataset):
+        return data
     if isinstance(data, tuple) or hasattr(data, "as_numpy_iterator"):
         return from_parts({"all": data})
     if isinstance(data, Mapping):
@@ -130,8 +136,11 @@ def _read(data: Any, columns: CsvColumns) -> RawData | SequenceDataset:
     if isinstance(data, Path) or (
         data not in DATASETS and (":" not in data or Path(data).exists())
     ):
-        return _read_path(Path(data), columns)
-    loaded = resolve("dataset", data, DATASETS)()
+        if str(data) in ("", "."):
+            raise DataError("The data has an empty name; expected a name or a path.")
+        return _read_path(Path(data), columns or CsvColumns())
+    load = resolve("dataset", data, DATASETS)
+    loaded = load() if data in DATASETS else call_users("data set", data, load)
     if isinstance(loaded, RawData | SequenceDataset):
         return loaded
     raw = _read(loaded, columns)
@@ -165,9 +174,10 @@ def _assemble(
     parts, class_names = encode_labels(raw.parts, raw.class_names, encoding.class_names)
     notes = list(raw.notes)
     parts = _three_parts(raw, parts, len(class_names))
-    vocabulary = encoding.vocabulary or raw.vocabulary
+    vocabulary = encoding.vocabulary
     image_shape = None
     example = parts["test"]
+    _check_alike(parts)
     if example.is_text:
         parts, vocabulary = _encode_texts(parts, vocabulary)
     else:
@@ -181,7 +191,8 @@ def _assemble(
         parts = {part: encode_array(part, split, layout) for part, split in parts.items()}
     if require_finite:
         _check_finite(parts)
-    splits = {part: Split(split.x, split.y, split.mask) for part, split in parts.items()}
+    any_mask = any(split.mask is not None for split in parts.values())
+    splits = {part: _split(split, any_mask) for part, split in parts.items()}
     _check_shapes(splits)
     return SequenceDataset(
         name=raw.name,
@@ -247,6 +258,17 @@ def _encode_texts(
     return encoded, characters
 
 
+def _check_alike(parts: Mapping[str, RawSplit]) -> None:
+    """Refuse parts that would be encoded in different ways."""
+    kinds = {
+        part: f"{'text' if split.is_text else split.x.dtype} of {split.x.ndim} axes"
+        for part, split in parts.items()
+        if len(split)
+    }
+    if len(set(kinds.values())) > 1:
+        raise DataError(f"The parts must be of one type and number of axes, but got {kinds}.")
+
+
 def _check_finite(parts: Mapping[str, RawSplit]) -> None:
     for part, split in parts.items():
         if split.x.dtype.kind != "f":
@@ -254,21 +276,27 @@ def _check_finite(parts: Mapping[str, RawSplit]) -> None:
         wrong = ~np.isfinite(split.x).all(axis=(1, 2))
         if wrong.any():
             raise DataError(
-                f"{int(wrong.sum())} examples of the {part} part hold NaN or infinite values, the "
-                f"first is example {int(wrong.argmax())}; `rnnprobe data check` counts them."
+                f"{int(wrong.sum())} examples of the {part} part hold NaN, infinite or too large "
+                f"values, the first is example {int(wrong.argmax())}; `rnnprobe data check` counts "
+                "them."
             )
+
+
+def _split(split: RawSplit, masked: bool) -> Split:
+    """Return a part with a mask where any part has one: of all steps, where it has none itself."""
+    mask = split.mask
+    if masked and mask is None:
+        mask = np.ones(split.x.shape[:2], dtype=bool)
+    return Split(split.x, split.y, mask)
 
 
 def _check_shapes(splits: Mapping[str, Split]) -> None:
     features = {part: s.x.shape[2:] for part, s in splits.items() if len(s)}
     steps = {part: s.x.shape[1:2] for part, s in splits.items() if len(s)}
-    masked = {s.mask is not None for s in splits.values() if len(s)}
-    may_differ = splits["test"].x.ndim == 2 or masked == {True}
+    may_differ = splits["test"].x.ndim == 2 or splits["test"].mask is not None
     if len(set(features.values())) > 1 or (len(set(steps.values())) > 1 and not may_differ):
         shapes = {part: s.x.shape for part, s in splits.items()}
         raise DataError(f"The parts must have examples of one shape, but got {shapes}.")
-    if len(masked) > 1:
-        raise DataError("Some parts have a mask and others not; give all of them one.")
 
 
 def _bounds(splits: Mapping[str, Split], unit: bool) -> Bounds | None:

@@ -56,7 +56,6 @@ class RawData:
         name: What the data set is called.
         parts: `train`, `validation` and `test` as far as the source has them, or `all`.
         class_names: Names in the order of integer labels; None where the labels themselves tell.
-        vocabulary: Text of each token, where the examples are tokens already.
         validation_head: How many first training examples are the validation part.
         notes: Sentences about what the reader chose.
     """
@@ -64,7 +63,6 @@ class RawData:
     name: str
     parts: dict[str, RawSplit]
     class_names: tuple[str, ...] | None = None
-    vocabulary: tuple[str, ...] | None = None
     validation_head: int | None = None
     notes: tuple[str, ...] = ()
 

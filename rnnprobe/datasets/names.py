@@ -63,4 +63,5 @@ def load() -> RawData:
                 "other lists of the PyTorch tutorials into ~/.keras/datasets/names, or give their "
                 "folder by --data FOLDER."
             ) from exc
-    return read_folder(Path(path).parent, name="names")
+    files = {f"{language}.txt" for language in SHA256}
+    return read_folder(Path(path).parent, name="names", only=files)

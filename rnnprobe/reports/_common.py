@@ -31,9 +31,15 @@ def data_arguments(dataset: SequenceDataset) -> list[str]:
         **{f"{name}-column": column for name, column in columns.items()},
     }
     if values["data"] and os.path.isabs(values["data"]):
-        values["data"] = os.path.join(".", os.path.relpath(values["data"]))
+        values["data"] = _here(values["data"])
     given = {name: value for name, value in values.items() if value is not None}
     return [part for name, value in given.items() for part in (f"--{name}", str(value))]
+
+
+def _here(path: str) -> str:
+    """Return a path from here; `./names` where `names` alone would be a data set's name."""
+    relative = os.path.relpath(path)
+    return os.path.join(".", relative) if os.sep not in relative else relative
 
 
 def interval_text(correct: int, total: int) -> str:

@@ -213,6 +213,8 @@ def curves_figure(history: Mapping[str, list[float]], title: str) -> Figure:
 def _whole_ticks(axes: Axes) -> None:
     from matplotlib.ticker import MaxNLocator
 
+    low, high = axes.get_xlim()
+    axes.set_xlim(min(low, 0.8), max(high, 1.2))  # one epoch alone has no width
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 

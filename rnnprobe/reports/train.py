@@ -48,7 +48,9 @@ def train_report(run: Run, dataset: SequenceDataset, model_file: str | None) -> 
         )
     findings.append(Finding("settings", f"Settings: {_settings(run)}", run.to_dict()))
     if model_file is not None:
-        findings.append(Finding("model", f"Model: {escape(model_file)}", model_file))
+        epoch = int(run.metrics["epoch"])
+        sentence = f"Model: {escape(model_file)}, as it was after epoch {epoch}"
+        findings.append(Finding("model", sentence, model_file))
     return Report(
         command="train",
         caption=f"**Train** {_model_phrase(run)} on {data_phrase(dataset)}, seed {run.train.seed}",
@@ -69,9 +71,7 @@ def _epoch_findings(run: Run) -> list[Finding]:
     ]
     patience = run.train.early_stopping
     if patience and last - best >= patience:
-        sentence = (
-            f"Stopped early, {last - best} epochs after the best; its weights are the model's"
-        )
+        sentence = f"Stopped early, {last - best} epochs after the best"
         findings.append(Finding("stopped_early", sentence, True))
     return findings
 
@@ -107,4 +107,8 @@ def _settings(run: Run) -> str:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ",".join(map(_text, value))
     return f"{value:g}" if isinstance(value, float) else str(value)

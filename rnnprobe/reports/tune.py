@@ -38,12 +38,13 @@ def tune_report(result: TuneResult, dataset: SequenceDataset, model_file: str) -
     best = result.best
     finished = [trial for trial in result.trials if trial.run.status == "ok"]
     again = _train_command(result, dataset)
-    best_of = f", the best of {len(finished)}" if len(finished) > 1 else ""
+    best_of = ""
+    if len(finished) > 1:
+        best_of = f", the best of {len(finished)}, so this figure is optimistic"
     findings = [
         Finding(
             "best",
-            f"Best on validation: trial {best.number}, accuracy {best.score[0]:.4f}"
-            f"{best_of}, so this figure is optimistic",
+            f"Best on validation: trial {best.number}, accuracy {best.score[0]:.4f}{best_of}",
             {"trial": best.number, **best.configuration},
         ),
         accuracy_finding(
@@ -77,7 +78,10 @@ def _train_command(result: TuneResult, dataset: SequenceDataset) -> str:
     arguments = ["rnnprobe", "train"]
     for name, value in result.best.configuration.items():
         if value is not None and (name == "cell" or value != AXES[name].default):
-            arguments += [AXES[name].option, _text(value)]
+            arguments += [
+                AXES[name].option,
+                repr(value) if isinstance(value, float) else _text(value),
+            ]
     arguments += ["--epochs", str(result.best.epochs), "--seed", str(result.seed)]
     return shlex.join([*arguments, *data_arguments(dataset)])
 

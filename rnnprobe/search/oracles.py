@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import warnings
+from collections import Counter
 from typing import Any
 
 import keras_tuner
@@ -25,7 +26,8 @@ _FACTOR = 3
 class _DistinctMixin:
     """Draws from the configurations that were not tried yet, so that no trial is wasted.
 
-    The stock oracles draw with replacement and give up after 20 collisions.
+    The stock oracles draw with replacement and give up after 20 collisions. Cells take turns, or
+    one with few axes, such as a CNN, would hardly ever be drawn.
     """
 
     space: SearchSpace
@@ -42,7 +44,11 @@ class _DistinctMixin:
         if not untried:
             return None
         rng = random.Random(f"{self.seed}/{len(tried)}")
-        return encode(self.space, rng.choice(untried))
+        times = Counter(configuration["cell"] for configuration in tried)
+        fewest = min(times[configuration["cell"]] for configuration in untried)
+        candidates = [c for c in untried if times[c["cell"]] == fewest]
+        cell = rng.choice(sorted({str(c["cell"]) for c in candidates}))
+        return encode(self.space, rng.choice([c for c in candidates if c["cell"] == cell]))
 
 
 class RandomOracle(_DistinctMixin, RandomSearchOracle):

@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Literal
 
-from rnnprobe.baselines import BASELINE_AXES
+from rnnprobe._registry import check_name, unknown_name
+from rnnprobe.baselines import BASELINE_AXES, BASELINES
+from rnnprobe.cells import CELLS
+from rnnprobe.optimizers import LOSSES, OPTIMIZERS
 
 if TYPE_CHECKING:
     from rnnprobe.records import ModelSpec, TrainSpec
@@ -56,21 +59,19 @@ class Axis:
 AXES: dict[str, Axis] = {
     axis.name: axis
     for axis in (
-        Axis("cell", "name", "lstm", ("lstm",), "Recurrent cell or baseline.", "model"),
-        Axis("units", "integer", 64, (32, 64, 128), "Units of each layer.", "model"),
-        Axis("layers", "integer", 1, (1, 2), "Stacked layers.", "model"),
-        Axis(
-            "bidirectional", "flag", False, (False,), "Read in both directions: yes, no.", "model"
-        ),
-        Axis("learning_rate", "number", 1e-3, (3e-4, 1e-3, 3e-3, 1e-2), "Learning rate.", "train"),
-        Axis("optimizer", "name", "adam", ("adam", "rmsprop"), "Optimizer.", "train"),
-        Axis("momentum", "number", 0.9, (0.9,), "Momentum of the optimizer momentum.", "train"),
-        Axis("batch_size", "integer", 32, (32, 64, 128), "Examples per update.", "train"),
-        Axis("dropout", "number", 0.0, (0.0, 0.2), "Share of inputs dropped.", "model"),
-        Axis("recurrent_dropout", "number", 0.0, (0.0,), "Share of the state dropped.", "model"),
-        Axis("weight_decay", "number", None, (None,), "Decoupled weight decay.", "train", True),
-        Axis("clip_norm", "number", None, (None,), "Largest norm of the gradient.", "train", True),
-        Axis("loss", "name", "cross-entropy", ("cross-entropy",), "Loss.", "train"),
+        Axis("cell", "name", "lstm", ("lstm",), "Recurrent cell or baseline", "model"),
+        Axis("units", "integer", 64, (32, 64, 128), "Units of each layer", "model"),
+        Axis("layers", "integer", 1, (1, 2), "Stacked layers", "model"),
+        Axis("bidirectional", "flag", False, (False,), "Read in both directions: yes, no", "model"),
+        Axis("learning_rate", "number", 1e-3, (3e-4, 1e-3, 3e-3, 1e-2), "Learning rate", "train"),
+        Axis("optimizer", "name", "adam", ("adam", "rmsprop"), "Optimizer", "train"),
+        Axis("momentum", "number", 0.9, (0.9,), "Momentum of the optimizer momentum", "train"),
+        Axis("batch_size", "integer", 32, (32, 64, 128), "Examples per update", "train"),
+        Axis("dropout", "number", 0.0, (0.0, 0.2), "Share of inputs dropped", "model"),
+        Axis("recurrent_dropout", "number", 0.0, (0.0,), "Share of the state dropped", "model"),
+        Axis("weight_decay", "number", None, (None,), "Decoupled weight decay", "train", True),
+        Axis("clip_norm", "number", None, (None,), "Largest norm of the gradient", "train", True),
+        Axis("loss", "name", "cross-entropy", ("cross-entropy",), "Loss", "train"),
     )
 }
 
@@ -185,17 +186,17 @@ def check_value(axis: Axis, value: Value) -> None:
         _check_name(axis, str(value))
 
 
-def _check_name(axis: Axis, name: str) -> None:
-    from rnnprobe._registry import check_name, unknown_name
-    from rnnprobe.baselines import BASELINES
-    from rnnprobe.cells import CELLS
-    from rnnprobe.optimizers import LOSSES, OPTIMIZERS
+def known_names(axis: Axis) -> list[str]:
+    """Return the names that an axis of names takes, beside the user's own cells."""
+    tables = {"cell": [*CELLS, *BASELINES], "optimizer": list(OPTIMIZERS), "loss": list(LOSSES)}
+    return tables[axis.name]
 
+
+def _check_name(axis: Axis, name: str) -> None:
+    known = known_names(axis)
     if axis.name == "cell":
-        check_name("cell", name, {**CELLS, **BASELINES})
-        return
-    known = list(OPTIMIZERS) if axis.name == "optimizer" else list(LOSSES)
-    if name not in known:
+        check_name("cell", name, dict.fromkeys(known, ""))
+    elif name not in known:
         raise unknown_name(axis.name, name, known)
 
 
@@ -256,8 +257,10 @@ class SearchSpace:
         for name, listed in self.values.items():
             if not listed:
                 raise ValueError(f"The axis '{name}' has no values.")
-            for value in listed:
-                check_value(AXES[name], value)
+            axis = AXES[name]
+            self.values[name] = tuple(_coerced(axis, value) for value in listed)
+            for value in self.values[name]:
+                check_value(axis, value)
         for name in values:
             self._refuse_meaningless(name)
 
@@ -310,6 +313,24 @@ class SearchSpace:
             what = "optimizer" if name == "momentum" else "cell"
             listed = ", ".join(str(value) for value in self.values[what])
             raise ValueError(f"{AXES[name].option} means nothing for the {what} {listed}.")
+
+
+def _coerced(axis: Axis, value: Any) -> Value:
+    """Return a value of the axis's own type, since KerasTuner wants values of one type."""
+    if value is None and axis.optional:
+        return None
+    types: dict[str, tuple[type, ...]] = {
+        "integer": (int,),
+        "number": (int, float),
+        "flag": (bool,),
+        "name": (str,),
+    }
+    fits = isinstance(value, types[axis.kind]) and (
+        axis.kind == "flag" or not isinstance(value, bool)
+    )
+    if not fits:
+        raise ValueError(f"{axis.option} got {value!r}, expected a value of kind {axis.kind}.")
+    return float(value) if axis.kind == "number" else value
 
 
 def _as_tuple(value: Value | Sequence[Value]) -> tuple[Value, ...]:

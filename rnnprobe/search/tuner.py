@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 from keras_tuner.engine.base_tuner import BaseTuner
+from keras_tuner.errors import FatalError
 
 from rnnprobe._registry import unknown_name
 from rnnprobe._versions import versions
@@ -125,7 +126,10 @@ def tune(
     with tempfile.TemporaryDirectory(prefix="rnnprobe-") as directory:
         engine = _RecordingTuner(oracle, directory=directory, project_name="tune")
         engine.prepare(dataset, space, epochs, seed, min(trials, space.size), on_trial)
-        engine.search()
+        try:
+            engine.search()
+        except FatalError as exc:
+            raise exc.__cause__ or exc from None
     best = engine.best
     if best is None:
         first = next(iter(engine.records.values())).run.message if engine.records else "none began"
@@ -168,8 +172,18 @@ class _RecordingTuner(BaseTuner):
         self._number_of: dict[str, int] = {}
 
     def run_trial(self, trial: Any, *fit_args: Any, **fit_kwargs: Any) -> dict[str, float]:
-        """Train a new configuration, or one that Hyperband promotes for longer."""
+        """Train a new configuration, or one that Hyperband promotes for longer.
+
+        Whatever else goes wrong than the training itself ends the search: KerasTuner would take
+        it for a failed trial and go on.
+        """
         del fit_args, fit_kwargs
+        try:
+            return self._run_trial(trial)
+        except Exception as exc:
+            raise FatalError(str(exc)) from exc
+
+    def _run_trial(self, trial: Any) -> dict[str, float]:
         values = trial.hyperparameters.values
         parent = values.get("tuner/trial_id")
         number = self._number_of[parent] if parent else len(self.records) + 1

@@ -267,7 +267,7 @@ def test_data_check_of_nan_counts_and_ends_with_2(cli: Cli, tmp_path: Path) -> N
     np.savez(tmp_path / "nan.npz", x=x, y=y)
     done = cli("data", "check", "nan.npz")
     assert done.status == 2
-    assert "1 NaN or infinite values" in done.out
+    assert "1 values are NaN, infinite or too large" in done.out
 
 
 @pytest.mark.parametrize("name", ["a|b", "<b>", "line\nbreak", "🐍", "$x_1$", "%s", "a" * 200])
@@ -319,6 +319,13 @@ def bad_command_lines() -> list[tuple[str, str]]:
         ("train -o result.txt", "expected .md, .csv or .json"),
         ("train -o result.md --format csv", "does not go with the file name"),
         ("train -o no/result.md", "there is no folder"),
+        ("train -o no/result.csv", "there is no folder"),
+        ("train --plots=", "got an empty name"),
+        ("train --data=", "empty name"),
+        ("train --seed 4294967296", "x<=4294967295"),
+        ("train --class-weights 0,0", "not all 0"),
+        ("train --text-column words", "Columns are of a CSV file"),
+        ("train --data os.path:join", "The data set 'os.path:join' failed"),
         ("train --plots /dev/null/x", "Cannot make the folder|is a file"),
         ("train --config none.toml", "does not exist"),
         ("confusions", "Give a MODEL, or --predictions FILE"),
@@ -360,7 +367,7 @@ def test_somebody_elses_files_are_not_replaced(cli: Cli, values_npz: Path, tmp_p
     Path("p/curves.png").write_bytes(b"picture")
     assert cli(*arguments, "--plots", "p").status == 2
     Path("table.csv").write_text("a,b\n")
-    assert cli("data", "list", "-o", "table.csv").status == 2
+    assert cli(*arguments, "-o", "table.csv").status == 2
     assert Path("table.csv").read_text() == "a,b\n"
 
 
@@ -380,6 +387,17 @@ def test_config_file_and_environment(
     assert "units 5" in cli("train", "--config", "c.toml", "--units", "5").out
     Path("c.toml").write_text("[train]\nunit = 3\n")
     assert "sets 'unit', which 'train' has not" in cli("train", "--config", "c.toml").err
+    Path("c.toml").write_text('[confusions]\nimport = ["a.py", "b.py"]\nsplit = "train"\n')
+    assert "There is no model file" in cli("confusions", "m.keras", "--config", "c.toml").err
+    Path("c.toml").write_text('[data.list]\nformat = "csv"\n')
+    assert cli("data", "list", "--config", "c.toml").out.startswith("name,what")
+    for text in ("trials = 2\n", "[trian]\nunits = 3\n"):
+        Path("c.toml").write_text(text)
+        done = cli("train", "--config", "c.toml")
+        assert done.status == 2
+        assert "expected tables called like the commands" in done.err
+    Path("c.toml").write_text("[train]\nepochs = 2.5\n")
+    assert "'2.5' is not a valid integer" in cli("train", "--config", "c.toml").err
     Path("c.toml").write_text("[train\n")
     assert cli("train", "--config", "c.toml").status == 2
 
@@ -387,8 +405,9 @@ def test_config_file_and_environment(
 def test_verbose_twice_shows_the_traceback(values_npz: Path) -> None:
     command = [sys.executable, "-m", "rnnprobe", "data", "check", "missing.npz", "-vv"]
     done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode != 0
+    assert done.returncode == 2
     assert "Traceback" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("Error: Unknown data set")
 
 
 def test_a_reader_that_goes_away_is_no_error(values_npz: Path) -> None:

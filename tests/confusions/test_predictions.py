@@ -30,6 +30,11 @@ def test_labels_may_be_one_hot_or_indices_in_text(tmp_path: Path) -> None:
     assert read_predictions(tmp_path / "p.csv").y.tolist() == [1]
 
 
+def test_labels_beside_other_heads_are_numbers(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("y_true,p0,p1\n1,0.9,0.1\n0,0.9,0.1\n")
+    assert read_predictions(tmp_path / "p.csv").y.tolist() == [1, 0]
+
+
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
@@ -40,7 +45,7 @@ def test_labels_may_be_one_hot_or_indices_in_text(tmp_path: Path) -> None:
         ({"y_true": [0, 1, 1], "probabilities": P * 2}, "sum to 1"),
         ({"y_true": [0, 1, 1], "probabilities": P * np.nan}, "sum to 1"),
         ({"y_true": [0, 1, 1], "probabilities": P, "class_names": ["a"]}, "1 class names for 2"),
-        ({"y_true": ["a", "b", "b"], "probabilities": P}, "has the class 'a'"),
+        ({"y_true": ["a", "b", "b"], "probabilities": P}, "has the label 'a'; expected a class"),
     ],
 )
 def test_bad_predictions_are_refused(tmp_path: Path, arrays: dict[str, Any], message: str) -> None:

@@ -182,6 +182,60 @@ def test_python_arrays_tf_data_and_functions() -> None:
     assert load_dataset("conftest:make_values").name == "conftest:make_values"
 
 
+def test_tf_data_of_texts_ragged_tokens_and_one_hot_labels() -> None:
+    words = [f"{chr(97 + i % 26)}{i}" for i in range(40)]
+    labels = np.arange(40) % 2
+    texts = tf.data.Dataset.from_tensor_slices((words, labels)).batch(7)
+    assert load_dataset(texts).digest == load_dataset({"x": words, "y": labels}).digest
+    ragged = tf.data.Dataset.from_generator(
+        lambda: (([1] * (1 + i % 5) + [i + 2], i % 2) for i in range(40)),
+        output_signature=(tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.int32)),
+    )
+    assert load_dataset(ragged).train.x.shape[1] == 6
+    one_hot = tf.data.Dataset.from_tensor_slices((X, np.eye(3, dtype=np.int32)[Y]))
+    assert load_dataset(one_hot).digest == load_dataset((X, Y)).digest
+    square = tf.data.Dataset.from_tensor_slices((X[:, :3], np.eye(3)[Y]))
+    with pytest.raises(DataError, match=r"a batch, or one example with a one-hot label\?"):
+        load_dataset(square)
+
+
+def test_masked_tokens_are_padding_and_masks_are_completed() -> None:
+    tokens, y = np.arange(1, 121).reshape(40, 3), np.arange(40) % 2
+    dataset = load_dataset({"x_test": tokens, "y_test": y, "lengths_test": 1 + y})
+    assert dataset.test.mask is None
+    assert dataset.test.lengths.tolist() == (1 + y).tolist()
+    partly = load_dataset(
+        {"x_train": X, "y_train": Y, "lengths_train": Y + 1, "x_test": X, "y_test": Y}
+    )
+    assert partly.test.mask is not None
+    assert partly.test.mask.all()
+
+
+def test_a_loaded_data_set_can_still_be_limited(values: SequenceDataset) -> None:
+    assert len(load_dataset(values, limit_examples=5).train) == 5
+    with pytest.raises(DataError, match="comes too late"):
+        load_dataset(values, layout="rows")
+    with pytest.raises(DataError, match="Columns are of a CSV file"):
+        load_dataset("mnist-5k", columns=CsvColumns(text="words"))
+    with pytest.raises(DataError, match="The data set 'test_load:fail' failed: KeyError: 'x'"):
+        load_dataset("test_load:fail")
+
+
+def fail() -> None:
+    raise KeyError("x")
+
+
+def test_times_keep_their_precision(tmp_path: Path) -> None:
+    path = tmp_path / "long.csv"
+    rows = [f"{i},{1_700_000_000 + t},{t + i},{i % 2}" for i in range(24) for t in (2, 1, 0)]
+    path.write_text("\n".join(["id,time,v,label", *rows]))
+    dataset = load_dataset(path, columns=CsvColumns(id="id", time="time"))
+    assert (np.diff(dataset.train.x[:, :, 0]) == 1).all()
+    path.write_text("id,time,v,label\n1,5,0,a\n1,5,1,a\n")
+    with pytest.raises(DataError, match="two rows of one time"):
+        load_dataset(path, columns=CsvColumns(id="id", time="time"))
+
+
 def test_a_reshuffled_tf_data_is_refused() -> None:
     shuffled = tf.data.Dataset.from_tensor_slices((X, Y)).shuffle(60)
     with pytest.raises(DataError, match="another order the second time"):
@@ -215,10 +269,18 @@ def bad_arrays() -> dict[str, tuple[dict[str, Any], str]]:
             {"x_train": X, "y_train": Y, "x_test": X[:, :, :2], "y_test": Y},
             "examples of one shape",
         ),
-        "unlike masks": (
-            {"x_train": X, "y_train": Y, "lengths_train": Y + 1, "x_test": X, "y_test": Y},
-            "Some parts have a mask",
+        "unlike parts": (
+            {"x_train": X, "y_train": Y, "x_test": X.astype(np.uint8), "y_test": Y},
+            "of one type and number of axes",
         ),
+        "long lengths": ({"x": X, "y": Y, "lengths": Y + 9}, "at most 6, the number of steps"),
+        "huge tokens": ({"x_test": X[..., 0].astype(int) + 2**40, "y_test": Y}, "largest int32"),
+        "ragged": (
+            {"x": np.array([[1], [2, 3]], dtype=object), "y": [0, 1]},
+            "one text an example",
+        ),
+        "texts of texts": ({"x": X.astype(str), "y": Y}, "one text an example"),
+        "overflow": ({"x": X.astype(float) * 1e300, "y": Y}, "too large values"),
         "empty": ({"x": X[:0], "y": Y[:0]}, "no examples"),
     }
 
@@ -232,6 +294,8 @@ def test_bad_arrays_are_refused_with_what_was_found(case: str) -> None:
 
 def bad_files() -> dict[str, tuple[Callable[[Path], object], str]]:
     return {
+        "parts": (_part_folders, "expected train and test"),
+        "nested": (_nested_folder, "holds the folder 'b'"),
         "empty.npz": (lambda path: path.touch(), "is empty"),
         "text.npz": (lambda path: path.write_text("hello"), "Cannot read|damaged"),
         "truncated.npz": (_truncated, "Cannot read"),
@@ -253,6 +317,16 @@ def bad_files() -> dict[str, tuple[Callable[[Path], object], str]]:
         "broken picture": (_broken_picture, "as a picture"),
         "sizes": (_two_sizes, "one size and kind"),
     }
+
+
+def _part_folders(path: Path) -> None:
+    for part in ("train", "test", "other"):
+        (path / part).mkdir(parents=True)
+
+
+def _nested_folder(path: Path) -> None:
+    (path / "a" / "b").mkdir(parents=True)
+    (path / "a" / "0.txt").write_text("text")
 
 
 def _truncated(path: Path) -> None:

@@ -89,6 +89,9 @@ def test_axes_that_mean_nothing_at_all_are_refused() -> None:
         SearchSpace(momentum=0.5)
     with pytest.raises(ValueError, match="Unknown axis 'unit'"):
         SearchSpace(unit=3)
+    with pytest.raises(ValueError, match=r"--units got 16.5, expected a value of kind integer"):
+        SearchSpace(units=16.5)
+    assert SearchSpace(dropout=[0, 0.2]).values["dropout"] == (0.0, 0.2)
     with pytest.raises(ValueError, match="has no values"):
         SearchSpace(units=())
 

@@ -131,6 +131,27 @@ def test_no_finished_trial_is_an_error(values: SequenceDataset) -> None:
         tune(values, trials=0)
 
 
+def test_cells_take_turns_and_callbacks_may_fail(values: SequenceDataset) -> None:
+    space = SearchSpace(cell=("rnn", "gru", "dense"), units=(2, 3, 4), bidirectional=(False, True))
+    result = tune(values, space, tuner="random", trials=3, epochs=1)
+    assert {trial.configuration["cell"] for trial in result.trials} == {"rnn", "gru", "dense"}
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("the callback failed")
+
+    with pytest.raises(RuntimeError, match="the callback failed"):
+        tune(values, space, trials=1, epochs=1, on_trial=fail)
+
+
+@pytest.mark.slow
+def test_the_default_search_finds_a_good_lstm_among_distinct_ones() -> None:
+    from rnnprobe import load_dataset
+
+    result = tune(load_dataset("mnist-5k"))
+    assert len({tuple(trial.configuration.values()) for trial in result.trials}) >= 8
+    assert result.test.accuracy > 0.90
+
+
 def test_configurations_survive_keras_tuner() -> None:
     hp = hyperparameters(SPACE)
     for configuration in SPACE.untried([]):
