@@ -222,9 +222,9 @@ def _declared_output(model: keras.Model) -> Output | None:
     activation = getattr(getattr(last, "activation", None), "__name__", None)
     if activation in _ACTIVATIONS and getattr(model, "inputs", None):
         return _ACTIVATIONS[activation]
-    if isinstance(last, keras.layers.Dense) and getattr(model, "inputs", None):
-        if activation == "linear":
-            return "logit" if last.units == 1 else "logits"
+    is_functional = getattr(model, "inputs", None) is not None
+    if isinstance(last, keras.layers.Dense) and activation == "linear" and is_functional:
+        return "logit" if last.units == 1 else "logits"
     loss = getattr(model, "loss", None)
     if getattr(loss, "from_logits", False):
         return "logit" if isinstance(loss, keras.losses.BinaryCrossentropy) else "logits"
