@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import doctest
+import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -85,6 +87,12 @@ def test_public_names_exist_and_have_docstrings() -> None:
         assert getattr(rnnprobe, name).__doc__, name
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = rnnprobe.nothing
+
+
+@pytest.mark.parametrize("name", [name for name, _ in modules() if name != "__main__"])
+def test_examples_in_docstrings_run(name: str) -> None:
+    module = importlib.import_module(f"rnnprobe.{name}".removesuffix(".__init__"))
+    assert doctest.testmod(module).failed == 0
 
 
 HELP = [[], *([command] for command in COMMANDS), *(["data", sub] for sub in ("check", "show"))]

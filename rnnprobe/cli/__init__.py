@@ -90,13 +90,18 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as exc:
         click.echo(f"Error: {_one_line(exc)}", err=True)
         return exc.exit_code
+    except BrokenPipeError:
+        # The reader of --help went away; what is left in the buffer has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
         return 130
-    except BrokenPipeError:
-        # The reader went away (`| head`); what is left in the buffer has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except Exception as exc:
+        from rnnprobe.cli._options import failure
+
+        click.echo(f"Error: {_one_line(failure(exc))}", err=True)
+        return 1
 
 
 def _one_line(exc: click.ClickException) -> str:

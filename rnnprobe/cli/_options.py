@@ -41,7 +41,7 @@ class Command(click.Command):
         except Exception as exc:
             if ctx.params.get("verbose", 0) >= 2:
                 traceback.print_exc()
-            raise _failure(exc) from exc
+            raise failure(exc) from exc
 
 
 class _Failure(click.ClickException):
@@ -50,7 +50,8 @@ class _Failure(click.ClickException):
         self.exit_code = exit_code  # type: ignore[misc]  # Click sets it so itself
 
 
-def _failure(exc: Exception) -> click.ClickException:
+def failure(exc: Exception) -> click.ClickException:
+    """Return an error as the one line, and the status, that belong to it."""
     if isinstance(exc, RnnprobeError):
         return _Failure(str(exc), exc.exit_status)
     if isinstance(exc, MemoryError) or type(exc).__name__ == "ResourceExhaustedError":
@@ -77,6 +78,8 @@ def _read_config(ctx: click.Context, parameter: click.Parameter, path: Path | No
         return
     import tomllib
 
+    from rnnprobe.cli import COMMANDS
+
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as exc:
@@ -84,13 +87,12 @@ def _read_config(ctx: click.Context, parameter: click.Parameter, path: Path | No
     _, *command_path = ctx.command_path.split()
     section: Any = document
     for name in command_path:
-        section = section.get(name, {})
-    known = ("tune", "train", "confusions", "data")
-    strangers = [key for key in document if key not in known]
+        section = section.get(name, {}) if isinstance(section, dict) else section
+    strangers = [key for key in document if key not in COMMANDS]
     if strangers or not isinstance(section, dict):
         raise click.BadParameter(
             f"'{path}' sets '{strangers[0] if strangers else name}'; expected tables called like "
-            f"the commands ({', '.join(known)}).",
+            f"the commands ({', '.join(COMMANDS)}).",
             ctx,
         )
     options = {_option_key(option): option for option in ctx.command.params}

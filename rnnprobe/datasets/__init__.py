@@ -1,6 +1,6 @@
 """Data sets by name; `rnnprobe.load_dataset` also takes paths and arrays.
 
-Each module has `load(layout) -> RawData`.
+Each module has `load() -> RawData`.
 """
 
 DATASETS = {

@@ -40,14 +40,14 @@ def confusions_report(
     Args:
         confusions: What was found.
         title: What was probed, Markdown.
-        top: How many pairs and mistakes to list in Markdown; CSV and JSON have the same rows.
+        top: How many pairs and mistakes to list.
         part: The part of the data set.
         dataset: The data; None where predictions came from a file.
     """
     names = confusions.predictions.class_names
     shown = confusions.pairs[:top]
     total, mistakes = confusions.total, len(confusions.mistakes)
-    on = f" on {data_phrase(dataset)}" if dataset else ""
+    on = f" on {data_phrase(dataset)}, {part} part" if dataset else ""
     pairs_note = f"Confused pairs: {len(confusions.pairs)}"
     if len(shown) < len(confusions.pairs):
         pairs_note += f", the {len(shown)} most frequent above (--top)"
@@ -58,7 +58,7 @@ def confusions_report(
     )
     return Report(
         command="confusions",
-        caption=f"**Confusions** of {title}{on}, {part} part (n = {total:,})",
+        caption=f"**Confusions** of {title}{on} (n = {total:,})",
         main=Table(_PAIR_COLUMNS, tuple(_row(i, pair, names) for i, pair in enumerate(shown, 1))),
         findings=findings,
         tables={"most_confident_mistakes": _mistakes_table(confusions, top, dataset, part)},

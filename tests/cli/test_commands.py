@@ -391,6 +391,8 @@ def test_config_file_and_environment(
     assert "There is no model file" in cli("confusions", "m.keras", "--config", "c.toml").err
     Path("c.toml").write_text('[data.list]\nformat = "csv"\n')
     assert cli("data", "list", "--config", "c.toml").out.startswith("name,what")
+    Path("c.toml").write_text("data = 3\n")
+    assert "sets 'list'; expected tables" in cli("data", "list", "--config", "c.toml").err
     for text in ("trials = 2\n", "[trian]\nunits = 3\n"):
         Path("c.toml").write_text(text)
         done = cli("train", "--config", "c.toml")
