@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rnnprobe.cli._config import read_config
 from rnnprobe.datasets import LAYOUTS, SUMMARIES
 from rnnprobe.errors import RnnprobeError
 from rnnprobe.search.space import AXES, Value, known_names, parse_axis
@@ -71,57 +72,6 @@ def _compose(*decorators: Decorator) -> Decorator:
     return decorate
 
 
-def _read_config(ctx: click.Context, parameter: click.Parameter, path: Path | None) -> None:
-    """Make the command's table in a TOML file its defaults."""
-    del parameter
-    if path is None:
-        return
-    import tomllib
-
-    from rnnprobe.cli import COMMANDS
-
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as exc:
-        raise click.BadParameter(f"cannot read '{path}' as TOML: {exc}", ctx) from exc
-    _, *command_path = ctx.command_path.split()
-    section: Any = document
-    for name in command_path:
-        section = section.get(name, {}) if isinstance(section, dict) else section
-    strangers = [key for key in document if key not in COMMANDS]
-    if strangers or not isinstance(section, dict):
-        raise click.BadParameter(
-            f"'{path}' sets '{strangers[0] if strangers else name}'; expected tables called like "
-            f"the commands ({', '.join(COMMANDS)}).",
-            ctx,
-        )
-    options = {_option_key(option): option for option in ctx.command.params}
-    defaults = {}
-    for key, value in section.items():
-        option = options.get(key.replace("_", "-"))
-        if option is None:
-            raise click.BadParameter(
-                f"'{path}' sets '{key}', which '{' '.join(command_path)}' has not.", ctx
-            )
-        defaults[str(option.name)] = _as_typed(value, option)
-    ctx.default_map = defaults
-
-
-def _option_key(parameter: click.Parameter) -> str:
-    longest = max(parameter.opts, key=len)
-    return longest.removeprefix("--").lower()
-
-
-def _as_typed(value: Any, option: click.Parameter) -> Any:
-    """Return a TOML value as it would be typed."""
-    if isinstance(value, list):
-        texts = [str(_as_typed(item, option)) for item in value]
-        return texts if option.multiple else ",".join(texts)
-    if isinstance(value, bool):
-        return value if getattr(option, "is_flag", False) else ("yes" if value else "no")
-    return str(value)
-
-
 class _NamedPath(click.Path):
     """A path that is not empty: `Path("")` would be the current folder."""
 
@@ -156,7 +106,7 @@ output_options = _compose(
         type=path_type(exists=True, dir_okay=False),
         is_eager=True,
         expose_value=False,
-        callback=_read_config,
+        callback=read_config,
         help="TOML file with a table of defaults for each command.",
     ),
 )
