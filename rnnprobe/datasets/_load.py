@@ -95,7 +95,7 @@ def load_dataset(
         dataset = limited(dataset, limit_examples)
     is_path = isinstance(data, str | Path) and str(data) not in DATASETS and Path(data).exists()
     source = {
-        "data": str(Path(data).resolve()) if is_path else str(data) if _is_name(data) else None,
+        "data": str(Path(data).resolve()) if is_path else data if isinstance(data, str) else None,
         "layout": layout,
         "limit_examples": limit_examples,
         "columns": asdict(columns) if columns else None,
@@ -118,10 +118,6 @@ def limited(dataset: SequenceDataset, size: int) -> SequenceDataset:
         digest=_digest(splits, dataset.class_names),
         notes=(*dataset.notes, f"limited to {size} examples a part"),
     )
-
-
-def _is_name(data: Any) -> bool:
-    return isinstance(data, str)
 
 
 def _read(data: Any, columns: CsvColumns | None) -> RawData | SequenceDataset:
