@@ -215,7 +215,7 @@ def _whole_ticks(axes: Axes) -> None:
 
     low, high = axes.get_xlim()
     axes.set_xlim(min(low, 0.8), max(high, 1.2))  # one epoch alone has no width
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def trials_figure(curves: Mapping[int, list[float]], best: int) -> Figure:
