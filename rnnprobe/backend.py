@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rnnprobe.records import Array, Split
+
+if TYPE_CHECKING:
+    import keras
+
+_LINUX = sys.platform.startswith("linux")
+
+TrainSteps = Callable[[Array], tuple[Array, Array]]
 
 
 def make_deterministic() -> None:
@@ -25,3 +38,111 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
         return tf.function(function, reduce_retracing=True)  # type: ignore[no-any-return]
     return function
+
+
+def use_threads(number: int) -> None:
+    """Let one operation of TensorFlow use at most so many threads; before the first one only."""
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.threading.set_intra_op_parallelism_threads(number)
+        tf.config.threading.set_inter_op_parallelism_threads(number)
+
+
+def train_steps(
+    model: keras.Model, split: Split, class_weights: Mapping[int, float] | None
+) -> TrainSteps:
+    """Return the function that updates a compiled model, several steps a call.
+
+    On TensorFlow the steps, and the choice of their examples, are one compiled graph: no Python
+    runs between two updates. On other backends Keras trains batch by batch.
+
+    Args:
+        model: Compiled, of logits.
+        split: What it is trained on.
+        class_weights: Weight of each class in the loss, or None.
+
+    Returns:
+        A function of int32 (num_steps, batch_size), the examples of each step, that returns
+        float32 (num_steps,), the loss of each batch, and int32 (num_steps,), how many of its
+        examples were right, both before the update.
+    """
+    import keras
+
+    weights = None
+    if class_weights is not None:
+        weights = np.array([class_weights[label] for label in range(len(class_weights))], "float32")
+    if keras.backend.backend() == "tensorflow":
+        return _tensorflow_steps(model, split, weights)
+    return lambda order: _steps_by_keras(model, split, weights, order)
+
+
+def _tensorflow_steps(model: keras.Model, split: Split, weights: Array | None) -> TrainSteps:
+    import tensorflow as tf
+
+    with tf.device("CPU"):  # the whole training part may not fit the memory of a GPU
+        data = tf.nest.map_structure(tf.constant, (split.inputs, split.y))
+    weight_of = None if weights is None else tf.constant(weights)
+
+    def step(rows: Any) -> tuple[Any, Any]:
+        x, y = tf.nest.map_structure(lambda array: tf.gather(array, rows), data)
+        sample_weight = None if weight_of is None else tf.gather(weight_of, y)
+        with tf.GradientTape() as tape:
+            logits = model(x, training=True)
+            loss = model.compute_loss(x, y, logits, sample_weight, training=True)
+            scaled = model.optimizer.scale_loss(loss)
+        gradients = tape.gradient(scaled, model.trainable_weights)
+        model.optimizer.apply_gradients(list(zip(gradients, model.trainable_weights, strict=True)))
+        right = tf.argmax(logits, axis=1, output_type=tf.int32) == y
+        return loss, tf.math.count_nonzero(right, dtype=tf.int32)
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None), tf.int32)])  # type: ignore[untyped-decorator]
+    def steps(order: Any) -> tuple[Any, Any]:
+        num_steps = tf.shape(order)[0]
+        losses = tf.TensorArray(tf.float32, num_steps)
+        hits = tf.TensorArray(tf.int32, num_steps)
+        for index in tf.range(num_steps):
+            loss, right = step(order[index])
+            losses = losses.write(index, tf.cast(loss, tf.float32))
+            hits = hits.write(index, right)
+        return losses.stack(), hits.stack()
+
+    def run(order: Array) -> tuple[Array, Array]:
+        losses, hits = steps(tf.constant(order, tf.int32))
+        return losses.numpy(), hits.numpy()
+
+    return run
+
+
+def _steps_by_keras(
+    model: keras.Model, split: Split, weights: Array | None, order: Array
+) -> tuple[Array, Array]:
+    losses, hits = [], []
+    for rows in order:
+        batch = split.take(rows)
+        sample_weight = None if weights is None else weights[batch.y]
+        model.reset_metrics()
+        logs = model.train_on_batch(batch.inputs, batch.y, sample_weight, return_dict=True)
+        losses.append(float(logs["loss"]))
+        hits.append(round(float(logs["accuracy"]) * len(rows)))
+    return np.array(losses, "float32"), np.array(hits, "int32")
+
+
+def reset_peak_memory() -> None:
+    """Count the peak of `peak_memory` from here on; only Linux can."""
+    if _LINUX:
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory() -> float | None:
+    """Return the largest resident memory of this process in MB; None where it is not known."""
+    if _LINUX:
+        status = Path("/proc/self/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) / 2**10
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) / 2**20  # macOS: bytes

@@ -219,6 +219,8 @@ class TrainSpec:
             the best weights are restored; None never stops.
         class_weights: None, `balanced` (inverse class frequency), or one weight a class.
         seed: Seed of weights, order and dropout, in [0, 2**32 - 1]; 0 is one like any other.
+        checkpoints: At how many even points of training its accuracy is noted, over the updates
+            since the point before.
     """
 
     optimizer: str = "adam"
@@ -233,6 +235,7 @@ class TrainSpec:
     early_stopping: int | None = None
     class_weights: Literal["balanced"] | tuple[float, ...] | None = None
     seed: int = 0
+    checkpoints: int = 0
 
     def __post_init__(self) -> None:
         rate = self.learning_rate
@@ -241,6 +244,7 @@ class TrainSpec:
         _require(self.epochs >= 1, "epochs >= 1", epochs=self.epochs)
         _require(0 <= self.momentum < 1, "0 <= momentum < 1", momentum=self.momentum)
         _require(0 <= self.seed < 2**32, "0 <= seed < 2**32", seed=self.seed)
+        _require(self.checkpoints >= 0, "checkpoints >= 0", checkpoints=self.checkpoints)
         if self.steps is not None:
             _require(self.steps >= 1, "steps >= 1", steps=self.steps)
         if self.weight_decay is not None:
@@ -265,10 +269,11 @@ class Run:
         history: One list per metric, one value per epoch: `loss`, `accuracy` (over the epoch,
             while training), `val_loss`, `val_accuracy`, `seconds`.
         metrics: What was measured of the model as it was left, by name: at `epoch`, the last one
-            or with early stopping the best one; and on the test part.
+            or with early stopping the best one; on the test part; and `train_1` to `train_N`, the
+            training accuracy at N checkpoints.
         seconds: Wall time of training.
-        peak_memory: Largest resident memory of the process so far, in MB; None where the system
-            does not tell.
+        peak_memory: Largest resident memory of the process so far, in MB, or in a search during
+            the run; None where the system does not tell.
         parameters: Number of the model's parameters.
         versions: Package versions by name.
         message: Why it did not finish; empty where it did.
@@ -289,6 +294,14 @@ class Run:
     def to_dict(self) -> dict[str, Any]:
         """Return the record as nested plain values."""
         return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Run:
+        """Return the record that `to_dict` gave, also after a way through JSON."""
+        train = dict(values["train"])
+        if isinstance(train.get("class_weights"), list):
+            train["class_weights"] = tuple(train["class_weights"])
+        return cls(**{**values, "model": ModelSpec(**values["model"]), "train": TrainSpec(**train)})
 
 
 @dataclass(frozen=True, eq=False)

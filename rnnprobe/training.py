@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import math
-import sys
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
+from rnnprobe._files import atomic_path
 from rnnprobe._versions import versions
-from rnnprobe.backend import make_deterministic
+from rnnprobe.backend import make_deterministic, peak_memory
 from rnnprobe.classifier import KerasClassifier
-from rnnprobe.errors import DataError
-from rnnprobe.models import build_loss, build_model, compile_model
-from rnnprobe.records import ModelSpec, Run, SequenceDataset, Split, TrainSpec
+from rnnprobe.errors import DataError, ModelError
+from rnnprobe.models import build_loss
+from rnnprobe.programs import Programs, get_state, set_state
+from rnnprobe.records import Array, ModelSpec, Run, SequenceDataset, Split, TrainSpec
 
 OnEpoch = Callable[[int, Mapping[str, float]], None]
 OnStep = Callable[[int, Mapping[str, float]], None]
 
-_EVALUATION_BATCH = 512
-_STEPS_BETWEEN_CHECKS = 100
+_HISTORY = ("loss", "accuracy", "val_loss", "val_accuracy", "seconds")
+_SECONDS_PER_CALL = 0.25
 
 
 class Trained(NamedTuple):
@@ -34,11 +37,15 @@ class Trained(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """A model on one part: mean loss, number right, number of examples."""
+    """A model on one part: mean loss, number right, number of examples, and which were right.
+
+    `hits` holds one bit an example, as `numpy.packbits` packs them.
+    """
 
     loss: float
     correct: int
     total: int
+    hits: bytes
 
     @property
     def accuracy(self) -> float:
@@ -55,12 +62,15 @@ class Training:
         dataset: What to train on; its validation part is measured after each epoch.
         model_spec: The architecture.
         train_spec: The settings.
+        programs: Compiled models of this data set to share; the model then belongs to the next
+            run of its shape as well.
         on_epoch: Called after each epoch with its number, from 1, and its metrics.
-        on_step: Called after each update with its number, from 1, and the running mean of the
-            epoch's loss and accuracy.
+        on_step: Called for each update with its number, from 1, and the mean of the epoch's loss
+            and accuracy so far; a few updates at a time.
 
     Raises:
-        DataError: The data has no training or no validation part.
+        DataError: The data has no training or no validation part, or there are more checkpoints
+            than updates.
     """
 
     def __init__(
@@ -69,39 +79,65 @@ class Training:
         model_spec: ModelSpec,
         train_spec: TrainSpec,
         *,
+        programs: Programs | None = None,
         on_epoch: OnEpoch | None = None,
         on_step: OnStep | None = None,
     ) -> None:
         for part in ("train", "validation"):
             if len(dataset.splits[part]) == 0:
                 raise DataError(f"'{dataset.name}' has no {part} part, which training needs.")
-        make_deterministic()
-        keras.utils.set_random_seed(train_spec.seed)
         self.dataset = dataset
         self.model_spec = model_spec
         self.train_spec = train_spec
-        self.model = build_model(model_spec, dataset)
-        compile_model(self.model, train_spec)
-        self._best: tuple[float, int, list[Any]] | None = None
+        if train_spec.checkpoints > self._num_steps:
+            raise DataError(
+                f"There are {train_spec.checkpoints} checkpoints, but only {self._num_steps} "
+                "updates; give fewer checkpoints."
+            )
+        make_deterministic()
+        keras.utils.set_random_seed(train_spec.seed)
+        self._program = (programs or Programs(dataset)).fresh(model_spec, train_spec)
+        self.model = self._program.model
+        self.failed = ""
+        """Why the run cannot go on; empty where it can."""
+        self.history: dict[str, list[float]] = {name: [] for name in _HISTORY}
+        self._right: list[int] = []  # of each update, as the sizes
+        self._sizes: list[int] = []
+        self._best: tuple[float, int, list[Array]] | None = None
+        self._hits = b""
         self._ended = False
-        self._recorder = _Recorder(train_spec, len(dataset.validation), on_epoch, on_step)
+        self._steps_per_call = 1
+        self._on_epoch, self._on_step = on_epoch, on_step
 
     @property
-    def failed(self) -> str:
-        """Why the run cannot go on; empty where it can."""
-        return self._recorder.failed
+    def _steps_per_epoch(self) -> int:
+        return math.ceil(len(self.dataset.train) / self.train_spec.batch_size)
+
+    @property
+    def _num_steps(self) -> int:
+        """Updates in all, where nothing ends the run before."""
+        return self.train_spec.steps or self.train_spec.epochs * self._steps_per_epoch
 
     @property
     def epochs_done(self) -> int:
         """How many epochs were trained."""
-        return len(self._recorder.history["loss"])
+        return len(self.history["loss"])
 
-    def advance(self, epochs: int) -> None:
-        """Train until `epochs` epochs are done in all, or the run stops by itself."""
+    @property
+    def hits(self) -> bytes:
+        """Which validation examples were right at the epoch of `run`, see `Evaluation`."""
+        return self._hits
+
+    def advance(self, epochs: int | None = None) -> None:
+        """Train until `epochs` epochs are done in all, or the run stops by itself.
+
+        Args:
+            epochs: None trains to the end.
+        """
+        if epochs is None:
+            epochs = math.ceil(self._num_steps / self._steps_per_epoch)
         while self.epochs_done < epochs and not self._ended:
-            epoch = self.epochs_done
-            self._train_epoch(epoch)
-            self._ended = self._stops_early(epoch) or self._recorder.ended
+            self._train_epoch(self.epochs_done)
 
     def finish(self) -> None:
         """Give the model the weights of its best epoch, where early stopping was asked for."""
@@ -109,39 +145,146 @@ class Training:
         if self._best is not None and not self.failed:
             self.model.set_weights(self._best[2])
 
-    def _stops_early(self, epoch: int) -> bool:
-        """Keep the weights of the best epoch, and say whether it was too long ago."""
-        patience = self.train_spec.early_stopping
-        if patience is None or self.failed:
-            return False
-        loss = self._recorder.history["val_loss"][-1]
-        if self._best is None or loss < self._best[0]:
-            self._best = (loss, epoch, self.model.get_weights())
-        return epoch - self._best[1] >= patience
-
     def _train_epoch(self, epoch: int) -> None:
+        started = time.perf_counter()
+        losses, right, sizes = self._update_all(epoch)
+        measured = None if self.failed else self._validate()
+        if measured is None:
+            self._ended = True
+            return
+        values = {
+            "loss": float(np.average(losses, weights=sizes)),
+            "accuracy": sum(right) / sum(sizes),
+            "val_loss": measured.loss,
+            "val_accuracy": measured.accuracy,
+            "seconds": time.perf_counter() - started,
+        }
+        for name, series in self.history.items():
+            series.append(values[name])
+        self._ended = self._stops_early(epoch, measured) or (
+            self.train_spec.steps is not None and len(self._right) >= self.train_spec.steps
+        )
+        if self._on_epoch:
+            self._on_epoch(epoch + 1, values)
+
+    def _update_all(self, epoch: int) -> tuple[list[float], list[int], list[int]]:
+        """Make the updates of one epoch; return loss, number right and size of each batch."""
+        losses: list[float] = []
+        right: list[int] = []
+        sizes: list[int] = []
+        for batches in self._batches(epoch):
+            started = time.perf_counter()
+            batch_losses, batch_right = self._program.steps(batches)
+            seconds = (time.perf_counter() - started) / len(batches)
+            # So many that the calls cost nothing, so few that Ctrl-C arrives.
+            most = max(1, int(_SECONDS_PER_CALL / max(seconds, 1e-6)))
+            self._steps_per_call = min(2 * self._steps_per_call, most)
+            losses += batch_losses.tolist()
+            right += batch_right.tolist()
+            sizes += [batches.shape[1]] * len(batches)
+            self._report_steps(losses, right, sizes, len(batches))
+            bad = np.flatnonzero(~np.isfinite(batch_losses))
+            if bad.size:
+                step = len(self._right) + int(bad[0]) + 1
+                self.failed = f"nan: the loss is {batch_losses[bad[0]]} at step {step}"
+                break
+            self._right += batch_right.tolist()
+            self._sizes += [batches.shape[1]] * len(batches)
+        return losses, right, sizes
+
+    def _batches(self, epoch: int) -> Iterator[Array]:
+        """Yield int32 (num_steps, batch_size): the examples of the next steps of an epoch."""
         # Ordered here and not by Keras: its order would follow from all that was drawn before, and
         # setting the global seed anew makes TensorFlow prepare its functions again (0.25 s).
         rng = np.random.default_rng([self.train_spec.seed, epoch])
-        train = self.dataset.train.take(rng.permutation(len(self.dataset.train)))
+        order = rng.permutation(len(self.dataset.train)).astype(np.int32)
+        size = self.train_spec.batch_size
+        whole = len(order) // size
+        left = (self.train_spec.steps or math.inf) - epoch * self._steps_per_epoch
+        batches = order[: whole * size].reshape(whole, size)[: int(min(left, whole))]
+        done = 0
+        while done < len(batches):
+            chosen = batches[done : done + self._steps_per_call]
+            done += len(chosen)
+            yield chosen
+        if len(order) % size and left > whole:
+            yield order[np.newaxis, whole * size :]
+
+    def _report_steps(
+        self, losses: list[float], right: list[int], sizes: list[int], latest: int
+    ) -> None:
+        if self._on_step is None:
+            return
+        seen = np.cumsum(sizes)
+        mean_losses = np.cumsum(np.multiply(losses, sizes)) / seen
+        accuracies = np.cumsum(right) / seen
+        for index in range(len(losses) - latest, len(losses)):
+            step = len(self._right) + index - (len(losses) - latest) + 1
+            values = {"loss": float(mean_losses[index]), "accuracy": float(accuracies[index])}
+            self._on_step(step, values)
+
+    def _validate(self) -> Evaluation | None:
         validation = self.dataset.validation
-        self.model.fit(
-            train.inputs,
-            train.y,
-            batch_size=self.train_spec.batch_size,
-            initial_epoch=epoch,
-            epochs=epoch + 1,
-            validation_data=(validation.inputs, validation.y),
-            validation_batch_size=_EVALUATION_BATCH,
-            class_weight=_class_weights(self.train_spec, self.dataset),
-            callbacks=[self._recorder],
-            shuffle=False,
-            verbose=0,
-        )
+        try:
+            measured = _evaluate(self._program.classifier, validation, self.train_spec.loss)
+        except ModelError:
+            # What build_model built returns logits of the right shape: they are not finite.
+            loss = math.nan
+        else:
+            loss = measured.loss
+        if math.isfinite(loss):
+            return measured
+        self.failed = f"nan: the validation loss is {loss} at step {len(self._right)}"
+        return None
+
+    def _stops_early(self, epoch: int, measured: Evaluation) -> bool:
+        """Keep the weights of the best epoch, and say whether it was too long ago."""
+        patience = self.train_spec.early_stopping
+        if patience is None:
+            self._hits = measured.hits
+            return False
+        if self._best is None or measured.loss < self._best[0]:
+            self._best = (measured.loss, epoch, self.model.get_weights())
+            self._hits = measured.hits
+        return epoch - self._best[1] >= patience
+
+    def save(self, path: Path) -> None:
+        """Write all that `load` needs to go on, whole or not at all."""
+        best = self._best or (0.0, -1, [])
+        told = {
+            "failed": self.failed,
+            "history": self.history,
+            "right": self._right,
+            "sizes": self._sizes,
+            "ended": self._ended,
+            "best": best[:2],
+            "hits": self._hits.hex(),
+        }
+        arrays: dict[str, Any] = {"told": np.array(json.dumps(told))}
+        arrays |= {f"state_{n}": value for n, value in enumerate(get_state(self.model))}
+        arrays |= {f"best_{n}": value for n, value in enumerate(best[2])}
+        with atomic_path(path) as temporary:
+            np.savez(temporary, **arrays)
+
+    def load(self, path: Path) -> None:
+        """Go on from what a run of the same settings saved.
+
+        Raises:
+            OSError, ValueError, KeyError: The file is not there, or not whole.
+        """
+        with np.load(path) as saved:
+            told = json.loads(str(saved["told"]))
+            arrays = {name: saved[name] for name in saved.files}
+        set_state(self.model, _numbered(arrays, "state"))
+        self.failed, self.history = told["failed"], told["history"]
+        self._right, self._sizes, self._ended = told["right"], told["sizes"], told["ended"]
+        self._hits = bytes.fromhex(told["hits"])
+        loss, epoch = told["best"]
+        self._best = (loss, epoch, _numbered(arrays, "best")) if epoch >= 0 else None
 
     def run(self) -> Run:
         """Return the record of what was done so far."""
-        history = {name: list(values) for name, values in self._recorder.history.items()}
+        history = {name: list(values) for name, values in self.history.items()}
         epoch = self._best[1] if self._best is not None else len(history["loss"]) - 1
         metrics = {n: values[epoch] for n, values in history.items() if values and n != "seconds"}
         return Run(
@@ -150,13 +293,41 @@ class Training:
             train=self.train_spec,
             status="dnf" if self.failed else "ok",
             history=history,
-            metrics={"epoch": epoch + 1, **metrics},
+            metrics={"epoch": epoch + 1, **metrics, **self._checkpoints()},
             seconds=sum(history["seconds"]),
-            peak_memory=_peak_memory(),
+            peak_memory=peak_memory(),
             parameters=self.model.count_params(),
             versions=versions(),
             message=self.failed,
         )
+
+    def _checkpoints(self) -> dict[str, float]:
+        """Return the training accuracy of each part between two checkpoints that was reached."""
+        number, metrics = self.train_spec.checkpoints, {}
+        for point in range(number):
+            first, end = (round(self._num_steps * p / number) for p in (point, point + 1))
+            if end <= len(self._right):
+                share = sum(self._right[first:end]) / sum(self._sizes[first:end])
+                metrics[f"train_{point + 1}"] = share
+        return metrics
+
+    def tested(self) -> Run:
+        """Return the record with `test_loss`, `test_accuracy`, `test_correct`, if it finished."""
+        run = self.run()
+        if run.status != "ok":
+            return run
+        test = _evaluate(self._program.classifier, self.dataset.test, self.train_spec.loss)
+        measured = {
+            "test_loss": test.loss,
+            "test_accuracy": test.accuracy,
+            "test_correct": test.correct,
+        }
+        return replace(run, metrics={**run.metrics, **measured})
+
+
+def _numbered(arrays: Mapping[str, Array], name: str) -> list[Array]:
+    count = sum(key.startswith(f"{name}_") for key in arrays)
+    return [arrays[f"{name}_{number}"] for number in range(count)]
 
 
 def train(
@@ -193,29 +364,22 @@ def train(
     """
     model_spec, train_spec = model_spec or ModelSpec(), train_spec or TrainSpec()
     training = Training(dataset, model_spec, train_spec, on_epoch=on_epoch, on_step=on_step)
-    epochs = train_spec.epochs
-    if train_spec.steps is not None:
-        epochs = math.ceil(train_spec.steps / math.ceil(len(dataset.train) / train_spec.batch_size))
-    training.advance(epochs)
+    training.advance()
     training.finish()
-    run = training.run()
-    if run.status == "ok":
-        test = evaluate(training.model, dataset.test, train_spec.loss)
-        measured = {
-            "test_loss": test.loss,
-            "test_accuracy": test.accuracy,
-            "test_correct": test.correct,
-        }
-        run = Run(**{**vars(run), "metrics": {**run.metrics, **measured}})
-    return Trained(run, training.model)
+    return Trained(training.tested(), training.model)
 
 
 def evaluate(model: keras.Model, split: Split, loss: str = "cross-entropy") -> Evaluation:
     """Measure a model of logits on one part of a data set."""
-    logits = KerasClassifier(model, output="logits").logits(split.x, split.mask)
+    return _evaluate(KerasClassifier(model, output="logits"), split, loss)
+
+
+def _evaluate(classifier: KerasClassifier, split: Split, loss: str) -> Evaluation:
+    logits = classifier.logits(split.x, split.mask)
     mean_loss = float(keras.ops.convert_to_numpy(build_loss(loss)(split.y, logits)))
-    correct = int((logits.argmax(axis=1) == split.y).sum())
-    return Evaluation(mean_loss, correct, len(split))
+    right = logits.argmax(axis=1) == split.y
+    hits = np.packbits(right).tobytes()
+    return Evaluation(mean_loss, int(right.sum()), len(split), hits)
 
 
 def model_metadata(
@@ -232,91 +396,3 @@ def model_metadata(
         "metrics": {**run.metrics, **(more_metrics or {})},
         "versions": dict(run.versions),
     }
-
-
-class _Recorder(keras.callbacks.Callback):  # type: ignore[misc]
-    """Writes the history, stops at the last step or at a loss that is no number, and reports."""
-
-    def __init__(
-        self,
-        train_spec: TrainSpec,
-        num_validation: int,
-        on_epoch: OnEpoch | None,
-        on_step: OnStep | None,
-    ) -> None:
-        super().__init__()
-        self.history: dict[str, list[float]] = {
-            name: [] for name in ("loss", "accuracy", "val_loss", "val_accuracy", "seconds")
-        }
-        self.failed = ""
-        self.ended = False
-        self._last_step = train_spec.steps
-        self._step = 0
-        self._num_validation = num_validation
-        self._on_epoch, self._on_step = on_epoch, on_step
-        self._started = 0.0
-
-    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        del epoch, logs
-        self._started = time.perf_counter()
-
-    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        del batch
-        self._step += 1
-        if self._step == self._last_step:
-            self._end()
-        # Reading a value waits for the device, so it is done no more often than needed.
-        if self._on_step is None and self._step % _STEPS_BETWEEN_CHECKS:
-            return
-        values = {name: float(value) for name, value in (logs or {}).items()}
-        self._check(values)
-        if self._on_step:
-            self._on_step(self._step, values)
-
-    def _check(self, values: Mapping[str, float]) -> None:
-        for name in ("loss", "val_loss"):
-            value = values.get(name, 0.0)
-            if not self.failed and not math.isfinite(value):
-                what = "validation loss" if name == "val_loss" else "loss"
-                self.failed = f"nan: the {what} is {value} at step {self._step}"
-                self._end()
-
-    def _end(self) -> None:
-        self.ended = self.model.stop_training = True
-
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        values = {name: float(value) for name, value in (logs or {}).items()}
-        self._check(values)
-        values["seconds"] = time.perf_counter() - self._started
-        # Keras's mean is a float32; the share of so many examples is known exactly.
-        correct = round(values["val_accuracy"] * self._num_validation)
-        values["val_accuracy"] = correct / self._num_validation
-        for name, series in self.history.items():
-            series.append(values[name])
-        if self._on_epoch:
-            self._on_epoch(epoch + 1, values)
-
-
-def _class_weights(train_spec: TrainSpec, dataset: SequenceDataset) -> dict[int, float] | None:
-    if train_spec.class_weights is None:
-        return None
-    if train_spec.class_weights == "balanced":
-        counts = np.bincount(dataset.train.y, minlength=dataset.num_classes)
-        present = np.maximum(counts, 1)
-        weights = counts.sum() / (np.count_nonzero(counts) * present)
-    else:
-        weights = np.asarray(train_spec.class_weights, dtype=float)
-    if len(weights) != dataset.num_classes:
-        raise DataError(
-            f"There are {len(weights)} class weights, but {dataset.num_classes} classes."
-        )
-    return {label: float(weight) for label, weight in enumerate(weights)}
-
-
-def _peak_memory() -> float | None:
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return float(peak) / (2**20 if sys.platform == "darwin" else 2**10)

@@ -25,6 +25,7 @@ ROWS = (
     ("backend", "cells", "baselines"),
     ("models",),
     ("classifier",),
+    ("programs",),
     ("training", "opening"),
     ("confusions",),
     ("search",),

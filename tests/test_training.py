@@ -8,7 +8,8 @@ import pytest
 
 from rnnprobe import ModelSpec, SequenceDataset, TrainSpec, load_dataset, train
 from rnnprobe.errors import DataError
-from rnnprobe.training import Training, _class_weights, evaluate
+from rnnprobe.programs import class_weights
+from rnnprobe.training import Training, evaluate
 
 SPEC = ModelSpec("gru", units=6)
 FAST = TrainSpec(learning_rate=0.02, epochs=3)
@@ -117,13 +118,13 @@ def test_balanced_class_weights_equal_scikit_learns() -> None:
     y = np.repeat([0, 1, 2], [60, 30, 10])
     dataset = load_dataset({"x": np.random.default_rng(0).normal(size=(100, 2, 1)), "y": y})
     expected = compute_class_weight("balanced", classes=np.arange(3), y=dataset.train.y)
-    weights = _class_weights(TrainSpec(class_weights="balanced"), dataset)
+    weights = class_weights(TrainSpec(class_weights="balanced"), dataset)
     assert weights is not None
     assert list(weights.values()) == pytest.approx(expected)
-    given = _class_weights(TrainSpec(class_weights=(1, 2, 3)), dataset)
+    given = class_weights(TrainSpec(class_weights=(1, 2, 3)), dataset)
     assert given == {0: 1, 1: 2, 2: 3}
     with pytest.raises(DataError, match="2 class weights, but 3 classes"):
-        _class_weights(TrainSpec(class_weights=(1, 2)), dataset)
+        class_weights(TrainSpec(class_weights=(1, 2)), dataset)
 
 
 def test_a_class_without_weight_is_never_learnt(values: SequenceDataset) -> None:

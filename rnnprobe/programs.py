@@ -1,0 +1,113 @@
+"""Compiled models, so that training runs of one shape can share what TensorFlow traced."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import replace
+from typing import Any
+
+import keras
+import numpy as np
+
+from rnnprobe.backend import train_steps
+from rnnprobe.classifier import KerasClassifier
+from rnnprobe.errors import DataError
+from rnnprobe.models import build_model, compile_model
+from rnnprobe.records import Array, ModelSpec, SequenceDataset, TrainSpec
+
+_KEPT = 6
+
+
+class Program:
+    """A compiled model with the functions that train and apply it.
+
+    Args:
+        dataset: What it is trained on.
+        model: Compiled, of logits.
+        train_spec: Gives the class weights.
+
+    Attributes:
+        steps: Trains, see `rnnprobe.backend.train_steps`.
+        classifier: Applies the model.
+    """
+
+    def __init__(self, dataset: SequenceDataset, model: keras.Model, train_spec: TrainSpec) -> None:
+        self.model = model
+        self.classifier = KerasClassifier(model, output="logits")
+        self.steps = train_steps(model, dataset.train, class_weights(train_spec, dataset))
+
+
+class Programs:
+    """Keeps the programs of one data set that were used last, and starts them anew.
+
+    A run on a used program ends in the same weights, bit for bit, as one on a new program: all
+    that a run changes is set to what a newly built model has.
+
+    Args:
+        dataset: What is trained on.
+    """
+
+    def __init__(self, dataset: SequenceDataset) -> None:
+        self._dataset = dataset
+        self._programs: OrderedDict[Hashable, Program] = OrderedDict()
+
+    def fresh(self, model_spec: ModelSpec, train_spec: TrainSpec) -> Program:
+        """Return a program with the weights of a newly built model, by the seed set before."""
+        model = build_model(model_spec, self._dataset)
+        compile_model(model, train_spec)
+        key = program_key(model_spec, train_spec)
+        if key in self._programs:
+            self._programs.move_to_end(key)
+            set_state(self._programs[key].model, get_state(model))
+            return self._programs[key]
+        program = Program(self._dataset, model, train_spec)
+        if ":" not in model_spec.cell:  # the user's own may hold what is no variable
+            self._programs[key] = program
+            if len(self._programs) > _KEPT:
+                self._programs.popitem(last=False)
+        return program
+
+
+def program_key(model_spec: ModelSpec, train_spec: TrainSpec) -> str:
+    """Return what the compiled functions depend on; the learning rate is a variable of theirs."""
+    same = TrainSpec()
+    free = ("learning_rate", "batch_size", "epochs", "steps", "early_stopping", "seed")
+    train_spec = replace(train_spec, checkpoints=0, **{n: getattr(same, n) for n in free})
+    return repr((model_spec, train_spec))
+
+
+def get_state(model: keras.Model) -> list[Array]:
+    """Return all that training changes: weights, optimizer, states of the random generators."""
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in _variables(model)]
+
+
+def set_state(model: keras.Model, state: list[Array]) -> None:
+    """Give a model what `get_state` returned of one like it."""
+    for variable, value in zip(_variables(model), state, strict=True):
+        variable.assign(value)
+
+
+def _variables(model: keras.Model) -> list[Any]:
+    return [*model.variables, *model.optimizer.variables]
+
+
+def class_weights(train_spec: TrainSpec, dataset: SequenceDataset) -> dict[int, float] | None:
+    """Return the weight of each class, or None where all weigh the same.
+
+    Raises:
+        DataError: There are not as many weights as classes.
+    """
+    if train_spec.class_weights is None:
+        return None
+    if train_spec.class_weights == "balanced":
+        counts = np.bincount(dataset.train.y, minlength=dataset.num_classes)
+        present = np.maximum(counts, 1)
+        weights = counts.sum() / (np.count_nonzero(counts) * present)
+    else:
+        weights = np.asarray(train_spec.class_weights, dtype=float)
+    if len(weights) != dataset.num_classes:
+        raise DataError(
+            f"There are {len(weights)} class weights, but {dataset.num_classes} classes."
+        )
+    return {label: float(weight) for label, weight in enumerate(weights)}
