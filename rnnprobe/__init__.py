@@ -19,6 +19,7 @@ _PUBLIC = {
     "RecurrentHyperModel": "rnnprobe.search.hypermodel:RecurrentHyperModel",
     "RnnprobeError": "rnnprobe.errors:RnnprobeError",
     "Run": "rnnprobe.records:Run",
+    "Execution": "rnnprobe.search.task:Execution",
     "SearchSpace": "rnnprobe.search.space:SearchSpace",
     "SequenceDataset": "rnnprobe.records:SequenceDataset",
     "Split": "rnnprobe.records:Split",
@@ -28,6 +29,8 @@ _PUBLIC = {
     "load_dataset": "rnnprobe.datasets._load:load_dataset",
     "load_model": "rnnprobe.models:load_model",
     "save_model": "rnnprobe.models:save_model",
+    "load_sweep": "rnnprobe.search.sweep:load_sweep",
+    "sweep": "rnnprobe.search.sweep:sweep",
     "train": "rnnprobe.training:train",
     "tune": "rnnprobe.search.tuner:tune",
 }
@@ -51,6 +54,9 @@ if TYPE_CHECKING:
     from rnnprobe.records import TrainSpec as TrainSpec
     from rnnprobe.search.hypermodel import RecurrentHyperModel as RecurrentHyperModel
     from rnnprobe.search.space import SearchSpace as SearchSpace
+    from rnnprobe.search.sweep import load_sweep as load_sweep
+    from rnnprobe.search.sweep import sweep as sweep
+    from rnnprobe.search.task import Execution as Execution
     from rnnprobe.search.tuner import tune as tune
     from rnnprobe.training import train as train
 

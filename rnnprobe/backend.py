@@ -51,8 +51,20 @@ def use_threads(number: int) -> None:
         tf.config.threading.set_inter_op_parallelism_threads(number)
 
 
+def resident(split: Split) -> Any:
+    """Return the examples of a part as `train_steps` wants them, to be shared by many models."""
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return split
+    import tensorflow as tf
+
+    with tf.device("CPU"):  # the whole training part may not fit the memory of a GPU
+        return tf.nest.map_structure(tf.constant, (split.inputs, split.y))
+
+
 def train_steps(
-    model: keras.Model, split: Split, class_weights: Mapping[int, float] | None
+    model: keras.Model, examples: Any, class_weights: Mapping[int, float] | None
 ) -> TrainSteps:
     """Return the function that updates a compiled model, several steps a call.
 
@@ -61,7 +73,7 @@ def train_steps(
 
     Args:
         model: Compiled, of logits.
-        split: What it is trained on.
+        examples: What it is trained on, from `resident`.
         class_weights: Weight of each class in the loss, or None.
 
     Returns:
@@ -75,19 +87,17 @@ def train_steps(
     if class_weights is not None:
         weights = np.array([class_weights[label] for label in range(len(class_weights))], "float32")
     if keras.backend.backend() == "tensorflow":
-        return _tensorflow_steps(model, split, weights)
-    return lambda order: _steps_by_keras(model, split, weights, order)
+        return _tensorflow_steps(model, examples, weights)
+    return lambda order: _steps_by_keras(model, examples, weights, order)
 
 
-def _tensorflow_steps(model: keras.Model, split: Split, weights: Array | None) -> TrainSteps:
+def _tensorflow_steps(model: keras.Model, examples: Any, weights: Array | None) -> TrainSteps:
     import tensorflow as tf
 
-    with tf.device("CPU"):  # the whole training part may not fit the memory of a GPU
-        data = tf.nest.map_structure(tf.constant, (split.inputs, split.y))
     weight_of = None if weights is None else tf.constant(weights)
 
     def step(rows: Any) -> tuple[Any, Any]:
-        x, y = tf.nest.map_structure(lambda array: tf.gather(array, rows), data)
+        x, y = tf.nest.map_structure(lambda array: tf.gather(array, rows), examples)
         sample_weight = None if weight_of is None else tf.gather(weight_of, y)
         with tf.GradientTape() as tape:
             logits = model(x, training=True)
@@ -109,8 +119,10 @@ def _tensorflow_steps(model: keras.Model, split: Split, weights: Array | None) -
             hits = hits.write(index, right)
         return losses.stack(), hits.stack()
 
+    traced = steps.get_concrete_function()
+
     def run(order: Array) -> tuple[Array, Array]:
-        losses, hits = steps(tf.constant(order, tf.int32))
+        losses, hits = traced(tf.constant(order, tf.int32))
         return losses.numpy(), hits.numpy()
 
     return run

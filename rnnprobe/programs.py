@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
-from rnnprobe.backend import train_steps
+from rnnprobe.backend import TrainSteps, resident, train_steps
 from rnnprobe.classifier import KerasClassifier
 from rnnprobe.errors import DataError
 from rnnprobe.models import build_model, compile_model
@@ -19,23 +19,18 @@ from rnnprobe.records import Array, ModelSpec, SequenceDataset, TrainSpec
 _KEPT = 6
 
 
-class Program:
+class Program(NamedTuple):
     """A compiled model with the functions that train and apply it.
 
     Args:
-        dataset: What it is trained on.
         model: Compiled, of logits.
-        train_spec: Gives the class weights.
-
-    Attributes:
-        steps: Trains, see `rnnprobe.backend.train_steps`.
-        classifier: Applies the model.
+        steps: Trains it, see `rnnprobe.backend.train_steps`.
+        classifier: Applies it.
     """
 
-    def __init__(self, dataset: SequenceDataset, model: keras.Model, train_spec: TrainSpec) -> None:
-        self.model = model
-        self.classifier = KerasClassifier(model, output="logits")
-        self.steps = train_steps(model, dataset.train, class_weights(train_spec, dataset))
+    model: keras.Model
+    steps: TrainSteps
+    classifier: KerasClassifier
 
 
 class Programs:
@@ -50,6 +45,7 @@ class Programs:
 
     def __init__(self, dataset: SequenceDataset) -> None:
         self._dataset = dataset
+        self._examples = resident(dataset.train)
         self._programs: OrderedDict[Hashable, Program] = OrderedDict()
 
     def fresh(self, model_spec: ModelSpec, train_spec: TrainSpec) -> Program:
@@ -61,7 +57,9 @@ class Programs:
             self._programs.move_to_end(key)
             set_state(self._programs[key].model, get_state(model))
             return self._programs[key]
-        program = Program(self._dataset, model, train_spec)
+        weights = class_weights(train_spec, self._dataset)
+        steps = train_steps(model, self._examples, weights)
+        program = Program(model, steps, KerasClassifier(model, output="logits"))
         if ":" not in model_spec.cell:  # the user's own may hold what is no variable
             self._programs[key] = program
             if len(self._programs) > _KEPT:

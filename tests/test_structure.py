@@ -19,8 +19,8 @@ PACKAGE = Path(rnnprobe.__file__).parent
 
 # A module may import modules of its own row and of the rows above it.
 ROWS = (
-    ("errors", "records", "protocols", "statistics", "table", "_registry", "_files", "_archive",
-     "_versions", "optimizers", "__init__"),
+    ("errors", "records", "protocols", "statistics", "table", "journal", "_registry", "_files",
+     "_archive", "_versions", "optimizers", "__init__"),
     ("datasets",),
     ("backend", "cells", "baselines"),
     ("models",),

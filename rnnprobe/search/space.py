@@ -11,6 +11,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from rnnprobe._registry import check_name, unknown_name
@@ -283,6 +284,17 @@ class SearchSpace:
         """How many distinct configurations there are; for a huge space an upper bound."""
         product = math.prod(len(listed) for listed in self.values.values())
         return product if product > _ENUMERABLE else len(self._distinct())
+
+    @cached_property
+    def configurations(self) -> list[Configuration]:
+        """All distinct configurations, the last axis varied fastest.
+
+        Raises:
+            ValueError: There are more than 100,000.
+        """
+        if self.size > _ENUMERABLE:
+            raise ValueError(f"The space has {self.size:,} cells; at most {_ENUMERABLE:,} can run.")
+        return self.untried([])
 
     def untried(self, tried: Sequence[Mapping[str, Value]]) -> list[Configuration]:
         """Return the configurations that are not in `tried`; of a huge space a random sample.

@@ -1,0 +1,178 @@
+"""Run folders: what was to be done, and one fsynced line for each result. They are the truth."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from rnnprobe._files import write_text
+from rnnprobe.errors import OutputError
+
+EXPERIMENT, RESULTS = "experiment.json", "results.jsonl"
+_SCHEMA = "rnnprobe.run/1"
+_FIXED = ("command", "fixed")
+
+
+def read_experiment(folder: Path) -> dict[str, Any] | None:
+    """Return what a run folder is for, or None where nothing was begun in it.
+
+    Raises:
+        OutputError: The folder belongs to something else, or its description cannot be read.
+    """
+    path = folder / EXPERIMENT
+    if not path.exists():
+        if folder.is_dir() and any(folder.iterdir()):
+            raise OutputError(
+                f"'{folder}' is no run folder of rnnprobe and is not empty; give another --run-dir."
+            )
+        return None
+    try:
+        experiment = json.loads(path.read_text("utf-8"))
+        if experiment.pop("schema") != _SCHEMA:
+            raise ValueError("another schema")
+    except (OSError, ValueError, KeyError, AttributeError) as exc:
+        raise OutputError(f"Cannot read '{path}': {exc}; give another --run-dir.") from exc
+    return dict(experiment)
+
+
+def read_results(folder: Path) -> tuple[list[dict[str, Any]], int]:
+    """Return the entries of a run folder in their order, and how many lines were unreadable.
+
+    A line that was cut off, by a crash or a full disk, counts as not written.
+    """
+    entries, unreadable = [], 0
+    with contextlib.suppress(FileNotFoundError):
+        for line in (folder / RESULTS).read_bytes().splitlines():
+            try:
+                entry = json.loads(line)
+                entries.append({**entry, "key": str(entry["key"])})
+            except (ValueError, KeyError, TypeError):
+                unreadable += 1
+    return entries, unreadable
+
+
+class Journal:
+    """A run folder that is open for writing; one process at a time.
+
+    Args:
+        folder: Made where it does not exist.
+        experiment: What the results belong to, plain values; `fixed` and `command` must be the
+            same when it is resumed, the rest may change.
+        resume: Go on with what is there.
+
+    Attributes:
+        entries: The results that were there, in their order; of one key the last one counts.
+        unreadable: How many lines were no results.
+
+    Raises:
+        OutputError: The folder holds results and `resume` is False, or results of another
+            experiment; it cannot be written, or another process writes to it.
+    """
+
+    def __init__(self, folder: Path, experiment: Mapping[str, Any], *, resume: bool) -> None:
+        self.folder = folder
+        there = read_experiment(folder)
+        if there is not None and not resume:
+            raise OutputError(
+                f"'{folder}' holds a run already; give --resume to go on with it, or another "
+                "--run-dir."
+            )
+        if there is not None:
+            _refuse_other(folder, there, json.loads(json.dumps(experiment)))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
+            self._file = os.open(folder / RESULTS, flags, 0o666)
+        except OSError as exc:
+            raise OutputError(f"Cannot write to '{folder}': {exc.strerror or exc}.") from exc
+        self._lock()
+        if there != experiment:
+            text = json.dumps({"schema": _SCHEMA, **experiment}, indent=2)
+            write_text(folder / EXPERIMENT, text + "\n")
+        self._cut_torn_line()
+        self.entries, self.unreadable = read_results(folder)
+
+    def append(self, entry: Mapping[str, Any]) -> None:
+        """Write one result, a line of JSON with a `key`, so that it survives any crash after.
+
+        Raises:
+            OutputError: It cannot be written; what was written before is whole.
+        """
+        line = json.dumps(entry).encode() + b"\n"
+        size = os.fstat(self._file).st_size
+        try:
+            written = os.write(self._file, line)
+            if written < len(line):
+                raise OSError(f"only {written} of {len(line)} bytes were written")
+            os.fsync(self._file)
+        except OSError as exc:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file, size)
+            raise OutputError(
+                f"Cannot write to '{self.folder / RESULTS}': {exc.strerror or exc}; what it holds "
+                "is whole, and --resume goes on from there."
+            ) from exc
+
+    def close(self) -> None:
+        """Let others write to the folder."""
+        os.close(self._file)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _lock(self) -> None:
+        try:
+            import fcntl
+        except ImportError:  # Windows
+            return
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            os.close(self._file)
+            raise OutputError(
+                f"Another process is writing to '{self.folder}'; wait for it, or give another "
+                "--run-dir."
+            ) from exc
+
+    def _cut_torn_line(self) -> None:
+        content = (self.folder / RESULTS).read_bytes()
+        os.ftruncate(self._file, content.rfind(b"\n") + 1)
+
+
+def _refuse_other(folder: Path, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+    """Name the first setting in which two experiments differ."""
+    fixed, theirs_fixed = ({n: experiment[n] for n in _FIXED} for experiment in (here, there))
+    for name, ours, theirs in _differences(fixed, theirs_fixed):
+        raise OutputError(
+            f"The run folder '{folder}' holds another experiment: {name} is {theirs} there and "
+            f"{ours} here; give another --run-dir."
+        )
+
+
+def _differences(here: Any, there: Any, name: str = "") -> list[tuple[str, str, str]]:
+    if isinstance(here, Mapping) and isinstance(there, Mapping):
+        return [
+            difference
+            for key in {**there, **here}
+            for difference in _differences(here.get(key), there.get(key), f"{name} {key}".strip())
+        ]
+    if here == there:
+        return []
+    return [(name.replace("_", " "), _written(here), _written(there))]
+
+
+def _written(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

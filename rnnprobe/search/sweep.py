@@ -1,0 +1,255 @@
+"""`sweep`: every cell of a factorial, several times, in processes that may die."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rnnprobe.errors import OutputError
+from rnnprobe.journal import Journal, read_experiment, read_results
+from rnnprobe.records import Run, SequenceDataset
+from rnnprobe.search.pool import Died, Pool
+from rnnprobe.search.results import CellRun, SweepResult, cell_key
+from rnnprobe.search.space import Configuration, SearchSpace, to_specs
+from rnnprobe.search.task import Execution, TrialOutcome, TrialTask, dead_run
+
+_CONFIRMED_CELLS = 3
+
+Entry = Mapping[str, Any]
+OnRun = Callable[[Run, int, int], None]
+
+
+def sweep(
+    dataset: SequenceDataset,
+    space: SearchSpace | None = None,
+    *,
+    repeats: int = 1,
+    confirm: int = 0,
+    settings: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    execution: Execution | None = None,
+    on_run: OnRun | None = None,
+) -> SweepResult:
+    """Train every configuration of a space, and say what came of each.
+
+    Args:
+        dataset: Trained on its training part; each run is measured on validation and test part.
+        space: What to sweep; None is the one cell of all defaults.
+        repeats: Runs per cell, with the seeds `seed`, `seed + 1`, ...; at least 1. Every cell is
+            run once before any is run twice.
+        confirm: Runs with fresh seeds of each of the three best cells, at least 0.
+        settings: Fields of `TrainSpec` that are no axes: `epochs`, `steps`, `early_stopping`,
+            `class_weights`, `checkpoints`.
+        seed: Of the first repeat.
+        execution: How many processes, their limits, and the folder that keeps the results.
+        on_run: Called with each run, how many are done, and how many there will be.
+
+    Returns:
+        All runs; a run that did not finish says why. Equal whatever the number of workers, but
+        for time and memory.
+
+    Raises:
+        OutputError: The run folder belongs to another experiment, or cannot be written.
+        ValueError: A number is out of range, or the space has too many cells to try them all.
+
+    Example:
+        >>> import rnnprobe                                                     # doctest: +SKIP
+        >>> space = rnnprobe.SearchSpace(units=[16, 32], learning_rate=[1e-3, 1e-2])
+        ...                                                                     # doctest: +SKIP
+        >>> swept = rnnprobe.sweep(rnnprobe.load_dataset("mnist-5k"), space, repeats=3)
+        ...                                                                     # doctest: +SKIP
+        >>> swept.frame.groupby("units").val_accuracy.mean()                    # doctest: +SKIP
+    """
+    space, execution = space or SearchSpace(), execution or Execution()
+    plan = Plan(space, repeats, confirm, seed, dict(settings or {}))
+    started = time.perf_counter()
+    with _run_folder(execution) as folder:
+        journal = Journal(folder, plan.experiment(dataset), resume=execution.resume)
+        with journal, _data_folder(folder) as data, execution.pool(dataset, data) as pool:
+            runs = _Runs(plan, journal, pool, on_run, dataset.digest)
+            runs.take_over(retry_dnf=execution.retry_dnf)
+            runs.make(plan.tasks())
+            if confirm:
+                runs.make(plan.confirming_tasks(runs.done))
+    return replace(
+        plan.result(runs.done, execution.run_dir),
+        seconds=time.perf_counter() - started,
+        unreadable=journal.unreadable,
+    )
+
+
+def load_sweep(run_dir: str | Path) -> SweepResult:
+    """Return what a run folder holds of a sweep, whole or not.
+
+    Raises:
+        OutputError: It is no run folder of a sweep.
+    """
+    folder = Path(run_dir)
+    experiment = read_experiment(folder)
+    if experiment is None or experiment["command"] != "sweep":
+        raise OutputError(f"'{folder}' is no run folder of a sweep.")
+    entries, unreadable = read_results(folder)
+    plan = Plan.of(experiment)
+    done = {entry["key"]: entry for entry in entries}
+    return replace(plan.result(done, folder), unreadable=unreadable)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which runs a sweep consists of.
+
+    Args:
+        space: What is swept.
+        repeats: Runs per cell.
+        confirm: Runs with fresh seeds of each of the best cells.
+        seed: Of the first repeat.
+        settings: Fields of `TrainSpec` that are no axes.
+    """
+
+    space: SearchSpace
+    repeats: int
+    confirm: int
+    seed: int
+    settings: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        for name, least in (("repeats", 1), ("confirm", 0), ("seed", 0)):
+            value = getattr(self, name)
+            if value < least:
+                raise ValueError(f"`{name} >= {least}` must hold, but got {name}={value}.")
+        for configuration in self.space.configurations:
+            self.task(configuration, self.repeats + self.confirm)
+
+    @classmethod
+    def of(cls, experiment: Mapping[str, Any]) -> Plan:
+        """Return the plan that `experiment` described."""
+        fixed, wanted = experiment["fixed"], experiment["wanted"]
+        space = SearchSpace(**fixed["axes"])
+        return cls(space, wanted["repeats"], wanted["confirm"], fixed["seed"], fixed["settings"])
+
+    def experiment(self, dataset: SequenceDataset) -> dict[str, Any]:
+        """Return what a run folder says of itself; of what is fixed, a resumed run has the same."""
+        return {
+            "command": "sweep",
+            "fixed": {
+                "axes": self.space.values,
+                "settings": self.settings,
+                "seed": self.seed,
+                "data": {"name": dataset.name, "digest": dataset.digest},
+            },
+            "wanted": {"repeats": self.repeats, "confirm": self.confirm},
+            "source": dict(dataset.source),
+        }
+
+    def task(self, configuration: Configuration, repeat: int) -> TrialTask:
+        """Return one run; `repeat` counts from 1."""
+        seed = self.seed + repeat - 1
+        model, train = to_specs(configuration, seed=seed, **self.settings)
+        return TrialTask(_key(configuration, seed), model, train)
+
+    def tasks(self) -> list[TrialTask]:
+        """Return all runs, every cell's first one before any second one."""
+        return [
+            self.task(configuration, repeat)
+            for repeat in range(1, self.repeats + 1)
+            for configuration in self.space.configurations
+        ]
+
+    def confirming_tasks(self, done: Mapping[str, Entry]) -> list[TrialTask]:
+        """Return the runs with fresh seeds of the cells that came out best."""
+        best = self.result(done).ranking()[:_CONFIRMED_CELLS]
+        fresh = range(self.repeats + 1, self.repeats + self.confirm + 1)
+        return [self.task(cell.configuration, repeat) for repeat in fresh for cell in best]
+
+    def result(self, done: Mapping[str, Entry], run_dir: Path | None = None) -> SweepResult:
+        """Return the runs that are done, in the order of the plan."""
+        runs = self._runs(done, range(1, self.repeats + 1))
+        fresh = range(self.repeats + 1, self.repeats + self.confirm + 1)
+        return SweepResult(
+            space=self.space,
+            repeats=self.repeats,
+            seed=self.seed,
+            settings=self.settings,
+            runs=runs,
+            confirmations=self._runs(done, fresh),
+            confirm=self.confirm,
+            run_dir=run_dir,
+        )
+
+    def _runs(self, done: Mapping[str, Entry], repeats: range) -> tuple[CellRun, ...]:
+        return tuple(
+            CellRun(configuration, repeat, Run.from_dict(entry["run"]), entry["hits"])
+            for repeat in repeats
+            for configuration in self.space.configurations
+            if (entry := done.get(_key(configuration, self.seed + repeat - 1)))
+        )
+
+
+def _key(configuration: Configuration, seed: int) -> str:
+    return f"{cell_key(configuration)} seed={seed}"
+
+
+class _Runs:
+    """Makes the runs that are missing, and writes down each as it ends."""
+
+    def __init__(
+        self, plan: Plan, journal: Journal, pool: Pool, on_run: OnRun | None, digest: str
+    ) -> None:
+        self._plan, self._journal, self._pool = plan, journal, pool
+        self._on_run, self._digest = on_run, digest
+        self._wanted: set[str] = set()
+        self.done: dict[str, Entry] = {}
+
+    def take_over(self, *, retry_dnf: bool) -> None:
+        """Accept the results that are there already."""
+        for entry in self._journal.entries:
+            self.done[entry["key"]] = entry
+        if retry_dnf:
+            finished = self.done.items()
+            self.done = {k: entry for k, entry in finished if entry["run"]["status"] == "ok"}
+
+    def make(self, tasks: list[TrialTask]) -> None:
+        """Run what is missing of these."""
+        self._wanted |= {task.key for task in tasks}
+        for task in tasks:
+            if task.key not in self.done:
+                self._pool.add(task)
+        for outcome in self._pool.outcomes():
+            task = outcome.task
+            if isinstance(outcome, Died):
+                dead = dead_run(task, self._digest, outcome.reason, outcome.seconds)
+                trial = TrialOutcome(dead, "")
+            else:
+                trial = outcome.value
+            entry = {"key": task.key, "run": trial.run.to_dict(), "hits": trial.hits}
+            self._journal.append(entry)
+            self.done[task.key] = entry
+            if self._on_run:
+                self._on_run(trial.run, len(self._wanted & set(self.done)), len(self._wanted))
+
+
+@contextlib.contextmanager
+def _run_folder(execution: Execution) -> Iterator[Path]:
+    if execution.run_dir is not None:
+        yield execution.run_dir
+        return
+    with tempfile.TemporaryDirectory(prefix="rnnprobe-") as folder:
+        yield Path(folder)
+
+
+@contextlib.contextmanager
+def _data_folder(folder: Path) -> Iterator[Path]:
+    """Give a folder for the arrays; what a killed process left there is replaced."""
+    path = folder / "data"
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir()
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,133 @@
+"""What a child process is asked to train, and how trials are run at all; no Keras here."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from rnnprobe._versions import versions
+from rnnprobe.records import ModelSpec, Run, SequenceDataset, TrainSpec
+from rnnprobe.search._shared import SharedDataset
+from rnnprobe.search.limits import automatic_workers, available_memory, check_memory_limit
+from rnnprobe.search.pool import Pool
+
+_SHARE_OF_FREE_MEMORY = 0.9
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How and where the trials of a search run; none of it changes what comes out.
+
+    Args:
+        workers: Child processes at once; None: a core each, as memory allows, or one on a GPU.
+        max_seconds: Wall time after which a trial is ended; None lets it run.
+        max_memory: Bytes that a trial may allocate beyond Keras and the data; None: its share of
+            the memory that is free at the start. Only Linux enforces it.
+        run_dir: Folder that keeps the results, so that the search can be resumed; None keeps none.
+        resume: Go on with what `run_dir` holds.
+        retry_dnf: Run trials again that did not finish.
+        verbose: Let the children write to stderr.
+    """
+
+    workers: int | None = None
+    max_seconds: float | None = None
+    max_memory: int | None = None
+    run_dir: Path | None = None
+    resume: bool = False
+    retry_dnf: bool = False
+    verbose: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("workers", "max_seconds", "max_memory"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"`{name} > 0` must hold, but got {name}={value}.")
+        if self.max_memory is not None:
+            check_memory_limit()
+
+    @property
+    def num_workers(self) -> int:
+        """How many children run at once."""
+        return self.workers or automatic_workers()
+
+    def pool(self, dataset: SequenceDataset, folder: Path) -> Pool:
+        """Return the children that train on a data set.
+
+        Args:
+            dataset: Shared through files.
+            folder: Where these files go; it must outlive the pool.
+        """
+        memory, free = self.max_memory, available_memory()
+        if memory is None and free is not None:
+            memory = int(_SHARE_OF_FREE_MEMORY * free / self.num_workers)
+        return Pool(
+            "rnnprobe.search._child:start",
+            ChildContext(SharedDataset.write(dataset, folder), memory, self.max_memory is not None),
+            workers=self.num_workers,
+            max_seconds=self.max_seconds,
+            verbose=self.verbose,
+        )
+
+
+class ChildContext(NamedTuple):
+    """What every child is told: the data, and how many bytes a trial may allocate."""
+
+    dataset: SharedDataset
+    max_memory: int | None
+    limit_was_given: bool
+
+
+@dataclass(frozen=True)
+class TrialTask:
+    """One configuration to train, or a stage of its training.
+
+    Args:
+        key: What its result is filed under.
+        model: The architecture.
+        train: The settings.
+        epochs: Where this stage ends; None trains to the end and measures on the test part.
+        load: State of the stage before; without the file all is trained again, to the same end.
+        save: Where the state goes; None saves none.
+    """
+
+    key: str
+    model: ModelSpec
+    train: TrainSpec
+    epochs: int | None = None
+    load: Path | None = None
+    save: Path | None = None
+
+    @property
+    def affinity(self) -> Hashable:
+        """What decides whether two trials share a compiled program."""
+        train = self.train
+        return repr((self.model, train.optimizer, train.momentum, train.weight_decay, train.loss))
+
+
+class TrialOutcome(NamedTuple):
+    """What came of a task.
+
+    `hits` tells the validation examples that were right, as hexadecimal digits of packed bits.
+    """
+
+    run: Run
+    hits: str
+
+
+def dead_run(task: TrialTask, dataset_digest: str, message: str, seconds: float) -> Run:
+    """Return the record of a trial that did not finish; `message` begins with the reason."""
+    return Run(
+        dataset_digest=dataset_digest,
+        model=task.model,
+        train=task.train,
+        status="dnf",
+        history={},
+        metrics={},
+        seconds=seconds,
+        peak_memory=None,
+        parameters=0,
+        versions=versions(),
+        message=message,
+    )
