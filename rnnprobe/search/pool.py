@@ -29,6 +29,17 @@ from rnnprobe._registry import load_object
 
 _PRELOADED = ["keras", "rnnprobe.search._child"]
 _SECONDS_BETWEEN_LOOKS = 0.2
+_FORKS = "forkserver" in multiprocessing.get_all_start_methods()
+
+
+def start_server(*, verbose: bool = False) -> None:
+    """Let the server begin to import Keras; the sooner, the less the first pool has to wait."""
+    if _FORKS:
+        multiprocessing.set_forkserver_preload(_PRELOADED)
+        from multiprocessing.forkserver import ensure_running
+
+        with _quiet_start(verbose=verbose):
+            ensure_running()
 
 
 class Task(Protocol):
@@ -93,19 +104,13 @@ class Pool:
         self._queue: list[Any] = []
         self._children: list[_Child] = []
         self._scratch = tempfile.TemporaryDirectory(prefix="rnnprobe-")
-        forks = "forkserver" in multiprocessing.get_all_start_methods()
+        start_server(verbose=verbose)
         self._multiprocessing: Any
-        self._multiprocessing = multiprocessing.get_context("forkserver" if forks else "spawn")
-        self._multiprocessing.set_forkserver_preload(_PRELOADED)
+        self._multiprocessing = multiprocessing.get_context("forkserver" if _FORKS else "spawn")
         self._lifeline, self._lifeline_end = self._multiprocessing.Pipe(duplex=False)
         self._started = 0
 
     def __enter__(self) -> Self:
-        if self._multiprocessing.get_start_method() == "forkserver":
-            from multiprocessing import forkserver
-
-            with _quiet_start(verbose=self._verbose):
-                forkserver.ensure_running()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(

@@ -29,8 +29,10 @@ subprocess.run([
     "--metric", "test_accuracy", "--run-dir", out + ".run", "-q", "-o", out + ".csv",
 ], check=True)
 import csv
-rows = csv.DictReader(open(out + ".csv"))
-cells = {{f"{{r['units']}} {{float(r['learning_rate']):g}}": float(r["test_accuracy"]) for r in rows}}
+cells = {{
+    f"{{row['units']}} {{float(row['learning_rate']):g}}": float(row["test_accuracy"])
+    for row in csv.DictReader(open(out + ".csv"))
+}}
 json.dump(cells, open(out, "w"))
 """
 

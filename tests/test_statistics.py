@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from rnnprobe.statistics import (
+    additive_shares,
+    factorial_shares,
+    holm,
+    paired_difference,
+    pareto_front,
+)
+
+
+def test_one_seed_is_the_paired_t_test_over_the_examples() -> None:
+    rng = np.random.default_rng(0)
+    first, second = rng.random((1, 300)) < 0.9, rng.random((1, 300)) < 0.85
+    expected = stats.ttest_rel(first[0].astype(float), second[0].astype(float))
+    found = paired_difference(first, second)
+    assert found.p_value == pytest.approx(expected.pvalue)
+    assert found.difference == pytest.approx(first.mean() - second.mean())
+    assert found.difference / found.standard_error == pytest.approx(expected.statistic)
+
+
+def test_where_examples_add_nothing_it_is_the_paired_t_test_over_the_seeds() -> None:
+    """Each seed gets as many right as it does, on examples of its own."""
+    rng = np.random.default_rng(1)
+    accuracies = np.array([0.5, 0.7, 0.9, 0.6])
+    first = rng.random((4, 5000)) < accuracies[:, None]
+    second = rng.random((4, 5000)) < 0.5
+    expected = stats.ttest_rel(first.mean(axis=1), second.mean(axis=1))
+    assert paired_difference(first, second).p_value == pytest.approx(expected.pvalue, rel=0.05)
+
+
+def test_equal_and_different_predictions_without_any_noise() -> None:
+    ones, zeros = np.ones((2, 10), bool), np.zeros((2, 10), bool)
+    assert paired_difference(ones, ones) == (0.0, 0.0, 1.0)
+    assert paired_difference(ones, zeros) == (1.0, 0.0, 0.0)
+
+
+def simulated(rng: np.random.Generator, seeds: int, effect: float) -> float:
+    """Compare two equal configurations whose seeds and examples both matter."""
+    difficulty = rng.normal(1.5, 1, 400)
+    skills = rng.normal(0, 0.3, (2, seeds, 1)) + np.array([effect, 0]).reshape(2, 1, 1)
+    hits = rng.random((2, seeds, 400)) < 1 / (1 + np.exp(-(difficulty + skills)))
+    return paired_difference(hits[0], hits[1]).p_value
+
+
+@pytest.mark.parametrize(("seeds", "level"), [(1, 0.12), (2, 0.09), (3, 0.05), (5, 0.05)])
+def test_equal_configurations_seldom_seem_different(seeds: int, level: float) -> None:
+    """Over 2,000 pairs, at most what the docstring says and chance allows (three standard errors).
+
+    One seed cannot know that another would have given another model, two hardly.
+    """
+    rng = np.random.default_rng(seeds)
+    rate = np.mean([simulated(rng, seeds, 0.0) < 0.05 for _ in range(2000)])
+    assert rate < level + 3 * math.sqrt(level * (1 - level) / 2000)
+
+
+def test_a_large_difference_is_found() -> None:
+    rng = np.random.default_rng(0)
+    assert np.mean([simulated(rng, 5, 2.0) < 0.05 for _ in range(200)]) > 0.9
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holm_is_between_the_raw_and_the_bonferroni_value_and_keeps_the_order(
+    p_values: list[float],
+) -> None:
+    adjusted = holm(p_values)
+    for raw, value in zip(p_values, adjusted, strict=True):
+        assert raw <= value <= min(1.0, len(p_values) * raw) or math.isclose(raw, value)
+    order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    assert sorted(adjusted) == [adjusted[index] for index in order]
+
+
+@given(
+    st.lists(st.integers(2, 4), min_size=1, max_size=3), st.integers(1, 3), st.integers(0, 2**32)
+)
+def test_shares_of_a_factorial_sum_to_one(levels: list[int], repeats: int, seed: int) -> None:
+    values = np.random.default_rng(seed).normal(size=(*levels, repeats))
+    shares = factorial_shares(values)
+    assert sum(shares.values()) == pytest.approx(1)
+    assert len(shares) == 2 ** len(levels)
+    assert min(shares.values()) >= 0
+
+
+def test_shares_of_a_factorial_agree_with_the_f_test_and_with_what_was_put_in() -> None:
+    values = np.random.default_rng(0).normal(size=(4, 5))
+    shares = factorial_shares(values)
+    f = (shares[(0,)] / 3) / (shares[()] / 16)
+    assert f == pytest.approx(stats.f_oneway(*values).statistic)
+    rows, columns = np.array([-1.0, 1.0]), np.array([-3.0, 0.0, 3.0])
+    additive = (rows[:, None] + columns)[..., None]
+    assert factorial_shares(additive) == pytest.approx({(0,): 1 / 7, (1,): 6 / 7, (0, 1): 0, (): 0})
+    interaction = (rows[:, None] * columns)[..., None]
+    assert factorial_shares(interaction)[(0, 1)] == pytest.approx(1)
+    assert factorial_shares(np.ones((2, 2, 1))) == {(0,): 0, (1,): 0, (0, 1): 0, (): 0}
+
+
+def test_the_substitute_equals_the_main_effects_where_nothing_is_missing() -> None:
+    values = np.random.default_rng(3).normal(size=(3, 4, 2))
+    shares = factorial_shares(values)
+    levels = [np.indices(values.shape)[axis].ravel().tolist() for axis in (0, 1)]
+    found = additive_shares(levels, values.ravel().tolist())
+    assert found == pytest.approx([shares[(0,)], shares[(1,)]])
+    # With one cell missing the effect of the other axis is still told apart.
+    kept = [i for i, pair in enumerate(zip(*levels, strict=True)) if pair != (0, 0)]
+    y = [float(levels[0][i]) for i in kept]
+    assert additive_shares([[axis[i] for i in kept] for axis in levels], y)[1] == pytest.approx(0)
+    assert additive_shares([["a", "b"]], [1.0, 1.0]) == [0.0]
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=12))
+def test_the_front_holds_what_nothing_beats(points: list[tuple[int, int]]) -> None:
+    costs, gains = [p[0] for p in points], [p[1] for p in points]
+    front = pareto_front(costs, gains)
+    beaten = [
+        any(
+            (c <= cost and g >= gain) and (c < cost or g > gain)
+            for c, g in points
+        )
+        for cost, gain in points
+    ]  # fmt: skip
+    assert {points[i] for i in front} == {p for p, b in zip(points, beaten, strict=True) if not b}
