@@ -51,12 +51,9 @@ def simulated(rng: np.random.Generator, seeds: int, effect: float) -> float:
     return paired_difference(hits[0], hits[1]).p_value
 
 
-@pytest.mark.parametrize(("seeds", "level"), [(1, 0.12), (2, 0.09), (3, 0.05), (5, 0.05)])
+@pytest.mark.parametrize(("seeds", "level"), [(2, 0.09), (3, 0.05), (5, 0.05)])
 def test_equal_configurations_seldom_seem_different(seeds: int, level: float) -> None:
-    """Over 2,000 pairs, at most what the docstring says and chance allows (three standard errors).
-
-    One seed cannot know that another would have given another model, two hardly.
-    """
+    """Over 2,000 pairs, at most what the docstring says and chance allows (three standard errors)."""
     rng = np.random.default_rng(seeds)
     rate = np.mean([simulated(rng, seeds, 0.0) < 0.05 for _ in range(2000)])
     assert rate < level + 3 * math.sqrt(level * (1 - level) / 2000)

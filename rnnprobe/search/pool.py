@@ -148,16 +148,12 @@ class Pool:
     def _choose(self, child: _Child) -> Any:
         """Take the first task that this child is warm for, else one that no other is warm for."""
         others = set().union(*(c.warm for c in self._children if c is not child))
-        by_preference = (
-            lambda task: task.affinity in child.warm,
-            lambda task: task.affinity not in others,
-            lambda task: True,
-        )
-        for prefers in by_preference:
-            for index, task in enumerate(self._queue):
-                if prefers(task):
-                    return self._queue.pop(index)
-        raise IndexError("the queue is empty")
+
+        def preference(index: int) -> tuple[bool, bool, int]:
+            affinity = self._queue[index].affinity
+            return (affinity not in child.warm, affinity in others, index)
+
+        return self._queue.pop(min(range(len(self._queue)), key=preference))
 
     def _give(self, child: _Child, task: Any) -> None:
         child.task, child.started = task, time.monotonic()
