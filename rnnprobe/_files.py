@@ -14,6 +14,7 @@ from rnnprobe.errors import OutputError
 METADATA_ENTRY = "rnnprobe.json"
 _CSV_HEADS = (
     b"trial,cell,",
+    b"cell,units,layers,bidirectional,",
     b"epoch,loss,accuracy,",
     b"rank,true,predicted,",
     b"check,verdict,",

@@ -153,26 +153,29 @@ class Journal:
 
 
 def _refuse_other(folder: Path, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
-    """Name the first setting in which two experiments differ."""
-    fixed, theirs_fixed = ({n: experiment[n] for n in _FIXED} for experiment in (here, there))
-    for name, ours, theirs in _differences(fixed, theirs_fixed):
+    """Name the first thing in which two experiments differ."""
+    fixed, fixed_there = ({name: run[name] for name in _FIXED} for run in (here, there))
+    for path, ours, theirs in _differences(fixed, fixed_there):
+        name = f"--{path[-1].replace('_', '-')}" if path[1:2] != ("data",) else "the data's digest"
         raise OutputError(
-            f"The run folder '{folder}' holds another experiment: {name} is {theirs} there and "
-            f"{ours} here; give another --run-dir."
+            f"The run folder '{folder}' holds another experiment: {name} is {_written(theirs)} "
+            f"there and {_written(ours)} here; give another --run-dir."
         )
 
 
-def _differences(here: Any, there: Any, name: str = "") -> list[tuple[str, str, str]]:
+def _differences(
+    here: Any, there: Any, path: tuple[str, ...] = ()
+) -> list[tuple[tuple[str, ...], Any, Any]]:
     if isinstance(here, Mapping) and isinstance(there, Mapping):
         return [
             difference
             for key in {**there, **here}
-            for difference in _differences(here.get(key), there.get(key), f"{name} {key}".strip())
+            for difference in _differences(here.get(key), there.get(key), (*path, key))
         ]
-    if here == there:
-        return []
-    return [(name.replace("_", " "), _written(here), _written(there))]
+    return [] if here == there else [(path, here, there)]
 
 
 def _written(value: Any) -> str:
+    if value is None:
+        return "the default"
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)

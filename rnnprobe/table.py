@@ -21,14 +21,14 @@ class Column:
     Args:
         key: Its name in CSV and JSON.
         title: Its head in Markdown.
-        kind: `text` is escaped and left-aligned; `integer`, `decimal` (fixed digits) and
-            `general` (shortest form, as for learning rates) are right-aligned.
+        kind: `text` is escaped and left-aligned; `integer`, `decimal` (fixed digits), `general`
+            (shortest form, as for learning rates) and `markdown` (as it is) are right-aligned.
         digits: Digits after the point of a `decimal`.
     """
 
     key: str
     title: str
-    kind: Literal["text", "integer", "decimal", "general"] = "text"
+    kind: Literal["text", "markdown", "integer", "decimal", "general"] = "text"
     digits: int = 4
 
 
@@ -66,6 +66,7 @@ class Report:
         command: Its name; JSON carries it in `schema`.
         caption: The first line, Markdown: what this is, on which data.
         main: The table that CSV holds.
+        shown: What Markdown shows in its place; None shows the table itself.
         findings: Sentences below it.
         tables: More tables by key, below the findings.
         made_by: The last line: versions.
@@ -79,6 +80,7 @@ class Report:
     tables: Mapping[str, Table] = field(default_factory=dict)
     made_by: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    shown: Table | None = None
 
 
 def escape(text: str) -> str:
@@ -96,6 +98,8 @@ def format_cell(value: Any, column: Column) -> str:
     """Return the Markdown text of one cell."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
+    if column.kind == "markdown":
+        return str(value)
     if column.kind == "decimal":
         return f"{value:.{column.digits}f}"
     if column.kind == "integer":
@@ -129,7 +133,8 @@ def markdown_table(table: Table) -> str:
 def to_markdown(report: Report) -> str:
     """Return the whole report as Markdown, ending with a newline."""
     blocks = [report.caption]
-    blocks.append(markdown_table(report.main) if report.main.rows else "Nothing to list.")
+    first = report.shown or report.main
+    blocks.append(markdown_table(first) if first.rows else "Nothing to list.")
     if report.findings:
         blocks.append("\n".join(f"- {finding.sentence}" for finding in report.findings))
     for table in report.tables.values():

@@ -14,6 +14,12 @@ from contextlib import contextmanager
 from types import FrameType
 
 _SECONDS_UNTIL_REPEATED = 1.5
+_ended = threading.Event()
+
+
+def received() -> None:
+    """Say that the interrupt has arrived, so that it is not repeated while work is wound up."""
+    _ended.set()
 
 
 @contextmanager
@@ -22,11 +28,11 @@ def interruptible() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    ended = threading.Event()
+    _ended.clear()
     main_thread = threading.get_ident()
 
     def repeat() -> None:
-        while not ended.wait(_SECONDS_UNTIL_REPEATED):
+        while not _ended.wait(_SECONDS_UNTIL_REPEATED):
             if hasattr(signal, "pthread_kill"):  # wakes a main thread that waits, too
                 signal.pthread_kill(main_thread, signal.SIGINT)
             else:
@@ -34,7 +40,7 @@ def interruptible() -> Iterator[None]:
 
     def handle(signal_number: int, frame: FrameType | None) -> None:
         del signal_number, frame
-        if not repeater.is_alive() and not ended.is_set():
+        if not repeater.is_alive() and not _ended.is_set():
             repeater.start()
         raise KeyboardInterrupt
 
@@ -43,5 +49,5 @@ def interruptible() -> Iterator[None]:
     try:
         yield
     finally:
-        ended.set()
+        _ended.set()
         signal.signal(signal.SIGINT, previous)

@@ -18,7 +18,7 @@ import click
 from rnnprobe.cli._config import read_config
 from rnnprobe.datasets import LAYOUTS, SUMMARIES
 from rnnprobe.errors import RnnprobeError
-from rnnprobe.search.space import AXES, Value, known_names, parse_axis
+from rnnprobe.search.space import AXES, known_names, parse_axis, value_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -63,7 +63,9 @@ def failure(exc: Exception) -> click.ClickException:
     )
 
 
-def _compose(*decorators: Decorator) -> Decorator:
+def compose(*decorators: Decorator) -> Decorator:
+    """Return several decorators as one."""
+
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         for decorator in reversed(decorators):
             function = decorator(function)
@@ -86,7 +88,7 @@ def path_type(**options: Any) -> click.Path:
     return _NamedPath(path_type=Path, **options)
 
 
-output_options = _compose(
+output_options = compose(
     click.option(
         "--format",
         type=click.Choice(FORMATS),
@@ -118,7 +120,7 @@ plots_option = click.option(
     help="Also draw pictures into this folder.",
 )
 
-column_options = _compose(
+column_options = compose(
     click.option("--label-column", help="CSV: the class.  [default: label or target]"),
     click.option("--text-column", help="CSV: the text.  [default: all numbers are a series]"),
     click.option("--id-column", help="CSV, long: what the rows of one example share."),
@@ -155,7 +157,7 @@ def data_options(default: str | None, help_text: str) -> Decorator:
         default: The data set where none is named.
         help_text: Of `--data`.
     """
-    return _compose(
+    return compose(
         click.option(
             "--data",
             default=default,
@@ -169,11 +171,12 @@ def data_options(default: str | None, help_text: str) -> Decorator:
     )
 
 
-def axis_options(*, several: bool) -> Decorator:
+def axis_options(*, several: bool, tuned: bool = False) -> Decorator:
     """Return one option per axis of a search.
 
     Args:
         several: Whether an option takes lists and ranges; otherwise one value.
+        tuned: Whether an axis that is not named has the values that `tune` tries.
     """
 
     def parse(ctx: click.Context, parameter: click.Parameter, text: str | None) -> Any:
@@ -189,7 +192,7 @@ def axis_options(*, several: bool) -> Decorator:
 
     def option(name: str) -> Decorator:
         axis = AXES[name]
-        default = _written(axis.tuned) if several else _written((axis.default,))
+        default = ",".join(map(value_text, axis.tuned if tuned else (axis.default,)))
         names = f": {', '.join(known_names(axis))}" if axis.kind == "name" else ""
         return click.option(
             axis.option,
@@ -199,19 +202,7 @@ def axis_options(*, several: bool) -> Decorator:
             help=f"{axis.help}{names}.  [default: {default}]",
         )
 
-    return _compose(*(option(name) for name in AXES))
-
-
-def _written(values: tuple[Value, ...]) -> str:
-    words = {True: "yes", False: "no", None: "none"}
-    return ",".join(
-        words[value]
-        if isinstance(value, bool | None)
-        else f"{value:g}"
-        if isinstance(value, float)
-        else str(value)
-        for value in values
-    )
+    return compose(*(option(name) for name in AXES))
 
 
 def given_axes(options: dict[str, Any]) -> dict[str, Any]:

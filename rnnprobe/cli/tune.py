@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @click.command("tune", cls=Command, short_help="Search for the best configuration.")
-@axis_options(several=True)
+@axis_options(several=True, tuned=True)
 @click.option(
     "--tuner", type=click.Choice(TUNERS), default="hyperband", show_default=True, help="Search."
 )

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import shlex
+from collections.abc import Mapping
+from typing import Any
 
 from rnnprobe.records import SequenceDataset
+from rnnprobe.search.space import AXES, Configuration, value_text
 from rnnprobe.statistics import wilson_interval
 from rnnprobe.table import Finding, escape
 
@@ -40,6 +44,27 @@ def _here(path: str) -> str:
     """Return a path from here; `./names` where `names` alone would be a data set's name."""
     relative = os.path.relpath(path)
     return os.path.join(".", relative) if os.sep not in relative else relative
+
+
+def train_command(
+    configuration: Configuration, settings: Mapping[str, Any], dataset: SequenceDataset
+) -> str:
+    """Return the command that trains a configuration to the same weights.
+
+    Args:
+        configuration: A value per axis; what is the default is left out.
+        settings: More options by name with underscores; None is left out.
+        dataset: What to train on.
+    """
+    arguments = ["rnnprobe", "train"]
+    for name, value in configuration.items():
+        if value is not None and (name == "cell" or value != AXES[name].default):
+            text = repr(value) if isinstance(value, float) else value_text(value)
+            arguments += [AXES[name].option, text]
+    for name, value in settings.items():
+        if value is not None:
+            arguments += ["--" + name.replace("_", "-"), str(value)]
+    return shlex.join([*arguments, *data_arguments(dataset)])
 
 
 def interval_text(correct: int, total: int) -> str:

@@ -51,13 +51,14 @@ def save_figures(folder: Path, figures: Mapping[str, Figure]) -> list[Path]:
     return paths
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure, its size in inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Return a name as matplotlib shows it literally, on one line, not too long."""
     printable = "".join(c if c.isprintable() else "·" for c in text).replace("$", r"\$")
     return printable if len(printable) <= 24 else printable[:23] + "…"
@@ -74,7 +75,7 @@ def confusion_matrix_figure(confusions: Confusions, title: str) -> Figure:
     support = np.maximum(matrix.sum(axis=1), 1)[shown]
     shares = np.where(np.eye(len(shown), dtype=bool), np.nan, counts / support[:, np.newaxis])
     size = max(4.5, 0.42 * len(shown) + 2)
-    figure = _figure(size + 0.8, size)
+    figure = new_figure(size + 0.8, size)
     axes = figure.add_subplot()
     axes.set_facecolor("#E6E6E6")
     top = max(float(np.nanmax(shares)), 1e-9)
@@ -84,13 +85,13 @@ def confusion_matrix_figure(confusions: Confusions, title: str) -> Figure:
             dark = row != column and shares[row, column] > 0.6 * top
             colour = "white" if dark else "black"
             axes.text(column, row, count, ha="center", va="center", fontsize=8, color=colour)
-    labels = [_plain(names[index]) for index in shown]
+    labels = [plain(names[index]) for index in shown]
     axes.set_xticks(range(len(shown)), labels, rotation=90 if max(map(len, labels)) > 2 else 0)
     axes.set_yticks(range(len(shown)), labels)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
     part = "" if len(shown) == len(names) else f", {len(shown)} of {len(names)} classes"
-    axes.set_title(f"{_plain(title)}: accuracy {confusions.accuracy:.4f}{part}", fontsize=10)
+    axes.set_title(f"{plain(title)}: accuracy {confusions.accuracy:.4f}{part}", fontsize=10)
     figure.colorbar(image, label="share of the true class", shrink=0.8)
     return figure
 
@@ -110,7 +111,7 @@ def _shown_classes(confusions: Confusions) -> list[int]:
 def gallery_figure(confusions: Confusions, dataset: SequenceDataset, part: str) -> Figure:
     """Draw the most confident mistakes: pictures, texts, or curves over the steps."""
     predictions = confusions.predictions
-    names = [_plain(name) for name in predictions.class_names]
+    names = [plain(name) for name in predictions.class_names]
     captions = {
         index: f"{index}: {names[predictions.y[index]]} taken for "
         f"{names[predictions.predicted[index]]}, {predictions.confidence[index]:.2f}"
@@ -123,7 +124,7 @@ def gallery_figure(confusions: Confusions, dataset: SequenceDataset, part: str) 
 def examples_figure(dataset: SequenceDataset, part: str, top: int) -> Figure:
     """Draw the first examples of a part."""
     y = dataset.splits[part].y[:top]
-    names = [_plain(name) for name in dataset.class_names]
+    names = [plain(name) for name in dataset.class_names]
     captions = {index: f"{index}: {names[label]}" for index, label in enumerate(y)}
     return _gallery(dataset, part, captions, "example: class", empty="no examples")
 
@@ -133,7 +134,7 @@ def _gallery(
 ) -> Figure:
     x = dataset.splits[part].x
     if not captions:
-        figure = _figure(5, 1.5)
+        figure = new_figure(5, 1.5)
         figure.text(0.5, 0.5, empty, ha="center", va="center")
         return figure
     if dataset.kind == "tokens":
@@ -142,7 +143,7 @@ def _gallery(
     columns = min(6 if dataset.image_shape else 3, len(captions))
     rows = -(-len(captions) // columns)
     width = 1.9 if dataset.image_shape else 3.2
-    figure = _figure(width * columns, 2.15 * rows)
+    figure = new_figure(width * columns, 2.15 * rows)
     for position, (index, caption) in enumerate(captions.items(), start=1):
         axes = figure.add_subplot(rows, columns, position)
         _draw_example(axes, dataset, part, index)
@@ -172,7 +173,7 @@ def _draw_example(axes: Axes, dataset: SequenceDataset, part: str, index: int) -
 
 
 def _text_gallery(texts: Sequence[str], captions: Sequence[str], heading: str) -> Figure:
-    figure = _figure(7, 0.6 + 0.28 * len(texts))
+    figure = new_figure(7, 0.6 + 0.28 * len(texts))
     axes = figure.add_subplot()
     axes.set_axis_off()
     axes.set_ylim(len(texts), -1)
@@ -180,14 +181,14 @@ def _text_gallery(texts: Sequence[str], captions: Sequence[str], heading: str) -
     axes.text(0, -0.6, "text", color=GREY, fontsize=9)
     axes.text(0.4, -0.6, heading, color=GREY, fontsize=9)
     for row, (text, caption) in enumerate(zip(texts, captions, strict=True)):
-        axes.text(0, row, _plain(text), family="monospace", va="center", fontsize=10)
+        axes.text(0, row, plain(text), family="monospace", va="center", fontsize=10)
         axes.text(0.4, row, caption, va="center", fontsize=9)
     return figure
 
 
 def curves_figure(history: Mapping[str, list[float]], title: str) -> Figure:
     """Draw loss and accuracy on the training and validation part, over the epochs."""
-    figure = _figure(8, 3.4)
+    figure = new_figure(8, 3.4)
     epochs = range(1, len(history["loss"]) + 1)
     for position, name in enumerate(("loss", "accuracy"), start=1):
         axes = figure.add_subplot(1, 2, position)
@@ -203,14 +204,15 @@ def curves_figure(history: Mapping[str, list[float]], title: str) -> Figure:
         )
         axes.set_xlabel("epoch")
         axes.set_ylabel(name)
-        _whole_ticks(axes)
+        whole_ticks(axes)
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)
-    figure.suptitle(_plain(title), fontsize=10)
+    figure.suptitle(plain(title), fontsize=10)
     return figure
 
 
-def _whole_ticks(axes: Axes) -> None:
+def whole_ticks(axes: Axes) -> None:
+    """Mark whole numbers alone across, such as epochs."""
     from matplotlib.ticker import MaxNLocator
 
     low, high = axes.get_xlim()
@@ -220,7 +222,7 @@ def _whole_ticks(axes: Axes) -> None:
 
 def trials_figure(curves: Mapping[int, list[float]], best: int) -> Figure:
     """Draw the validation accuracy of every trial over its epochs, the best one in colour."""
-    figure = _figure(6.5, 4)
+    figure = new_figure(6.5, 4)
     axes = figure.add_subplot()
     for number, values in curves.items():
         chosen = number == best
@@ -232,6 +234,6 @@ def trials_figure(curves: Mapping[int, list[float]], best: int) -> Figure:
     axes.set_xlabel("epoch")
     axes.set_ylabel("validation accuracy")
     axes.set_title(f"Trials by number; the best is {best}", fontsize=10)
-    _whole_ticks(axes)
+    whole_ticks(axes)
     axes.grid(alpha=0.3)
     return figure

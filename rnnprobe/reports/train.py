@@ -8,7 +8,7 @@ from typing import Any
 from rnnprobe._versions import made_by
 from rnnprobe.records import ModelSpec, Run, SequenceDataset, TrainSpec
 from rnnprobe.reports._common import accuracy_finding, data_phrase
-from rnnprobe.search.space import AXES, knows
+from rnnprobe.search.space import AXES, knows, value_text
 from rnnprobe.table import Column, Finding, Report, Table, escape
 
 _COLUMNS = (
@@ -107,8 +107,4 @@ def _settings(run: Run) -> str:
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, tuple):
-        return ",".join(map(_text, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return ",".join(map(value_text, value)) if isinstance(value, tuple) else value_text(value)

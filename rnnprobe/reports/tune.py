@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING, Any
 
 from rnnprobe._versions import made_by
 from rnnprobe.records import SequenceDataset
-from rnnprobe.reports._common import accuracy_finding, data_arguments, data_phrase
-from rnnprobe.search.space import AXES, Value
+from rnnprobe.reports._common import accuracy_finding, data_phrase, train_command
+from rnnprobe.search.space import AXES, value_text
 from rnnprobe.table import Column, Finding, Report, Table, escape
 
 if TYPE_CHECKING:
@@ -37,7 +36,8 @@ def tune_report(result: TuneResult, dataset: SequenceDataset, model_file: str) -
     """
     best = result.best
     finished = [trial for trial in result.trials if trial.run.status == "ok"]
-    again = _train_command(result, dataset)
+    settings = {"epochs": best.epochs, "seed": result.seed}
+    again = train_command(best.configuration, settings, dataset)
     best_of = ""
     if len(finished) > 1:
         best_of = f", the best of {len(finished)}, so this figure is optimistic"
@@ -73,19 +73,6 @@ def tune_report(result: TuneResult, dataset: SequenceDataset, model_file: str) -
     )
 
 
-def _train_command(result: TuneResult, dataset: SequenceDataset) -> str:
-    """Return the command that trains the best configuration to the same weights."""
-    arguments = ["rnnprobe", "train"]
-    for name, value in result.best.configuration.items():
-        if value is not None and (name == "cell" or value != AXES[name].default):
-            arguments += [
-                AXES[name].option,
-                repr(value) if isinstance(value, float) else _text(value),
-            ]
-    arguments += ["--epochs", str(result.best.epochs), "--seed", str(result.seed)]
-    return shlex.join([*arguments, *data_arguments(dataset)])
-
-
 def _trials_table(result: TuneResult) -> Table:
     axes = ["cell", *(name for name in result.space.varied if name != "cell")]
     columns = (
@@ -118,15 +105,9 @@ def _row(trial: Trial, axes: list[str]) -> tuple[Any, ...]:
     )
 
 
-def _text(value: Value) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
-
-
 def _space_phrase(result: TuneResult) -> str:
     listed = "; ".join(
-        f"{name.replace('_', ' ')} {', '.join(map(_text, values))}"
+        f"{name.replace('_', ' ')} {', '.join(map(value_text, values))}"
         for name, values in result.space.values.items()
         if len(values) > 1 or name in ("cell", "optimizer")
     )

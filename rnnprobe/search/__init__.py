@@ -2,4 +2,6 @@
 
 TUNERS = ("hyperband", "bayesian", "random")
 
-__all__ = ["TUNERS"]
+METRICS = ("val_accuracy", "val_loss", "test_accuracy", "test_loss", "accuracy", "loss", "seconds")
+
+__all__ = ["METRICS", "TUNERS"]

@@ -46,6 +46,10 @@ class Task(Protocol):
     """What a child is asked to do; it is pickled."""
 
     @property
+    def rank(self) -> int:
+        """Tasks of a lower rank come first."""
+
+    @property
     def affinity(self) -> Hashable:
         """Tasks of one affinity are cheaper one after the other in one child."""
 
@@ -146,12 +150,12 @@ class Pool:
             self._give(child, self._choose(child))
 
     def _choose(self, child: _Child) -> Any:
-        """Take the first task that this child is warm for, else one that no other is warm for."""
+        """Of the lowest rank, take a task this child is warm for, or one that no other is."""
         others = set().union(*(c.warm for c in self._children if c is not child))
 
-        def preference(index: int) -> tuple[bool, bool, int]:
-            affinity = self._queue[index].affinity
-            return (affinity not in child.warm, affinity in others, index)
+        def preference(index: int) -> tuple[int, bool, bool, int]:
+            task = self._queue[index]
+            return (task.rank, task.affinity not in child.warm, task.affinity in others, index)
 
         return self._queue.pop(min(range(len(self._queue)), key=preference))
 

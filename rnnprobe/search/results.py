@@ -15,14 +15,6 @@ from rnnprobe.search.space import AXES, Configuration, SearchSpace
 if TYPE_CHECKING:
     import pandas as pd
 
-METRICS = ("val_accuracy", "val_loss", "test_accuracy", "test_loss", "accuracy", "loss", "seconds")
-_LOWER_IS_BETTER = ("val_loss", "test_loss", "loss", "seconds")
-
-
-def is_better_lower(metric: str) -> bool:
-    """Whether a small value of a metric is a good one."""
-    return metric in _LOWER_IS_BETTER
-
 
 @dataclass(frozen=True, eq=False)
 class CellRun:
@@ -52,7 +44,7 @@ class CellRun:
         return self.run.message.partition(":")[0]
 
     def value(self, metric: str) -> float:
-        """Return a metric of a finished run."""
+        """Return a metric of a finished run: a key of its `metrics`, or `seconds`."""
         return self.run.seconds if metric == "seconds" else float(self.run.metrics[metric])
 
 

@@ -216,6 +216,18 @@ def canonical(configuration: Mapping[str, Value]) -> Configuration:
     return {name: configuration[name] if knows(configuration, name) else None for name in AXES}
 
 
+def value_text(value: Value) -> str:
+    """Return a value as it is written in options and tables.
+
+    Example:
+        >>> [value_text(value) for value in (True, None, 0.001, 16)]
+        ['yes', 'none', '0.001', '16']
+    """
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def to_specs(configuration: Mapping[str, Value], **train: Any) -> tuple[ModelSpec, TrainSpec]:
     """Return the records of one configuration.
 

@@ -16,7 +16,7 @@ from rnnprobe.journal import Journal, read_experiment, read_results
 from rnnprobe.records import Run, SequenceDataset
 from rnnprobe.search.pool import Died, Pool
 from rnnprobe.search.results import CellRun, SweepResult, cell_key
-from rnnprobe.search.space import Configuration, SearchSpace, to_specs
+from rnnprobe.search.space import AXES, Configuration, SearchSpace, to_specs
 from rnnprobe.search.task import Execution, TrialOutcome, TrialTask, dead_run
 
 _CONFIRMED_CELLS = 3
@@ -138,7 +138,11 @@ class Plan:
         return {
             "command": "sweep",
             "fixed": {
-                "axes": self.space.values,
+                "axes": {
+                    name: values
+                    for name, values in self.space.values.items()
+                    if values != (AXES[name].default,)
+                },
                 "settings": self.settings,
                 "seed": self.seed,
                 "data": {"name": dataset.name, "digest": dataset.digest},
@@ -151,7 +155,7 @@ class Plan:
         """Return one run; `repeat` counts from 1."""
         seed = self.seed + repeat - 1
         model, train = to_specs(configuration, seed=seed, **self.settings)
-        return TrialTask(_key(configuration, seed), model, train)
+        return TrialTask(_key(configuration, seed), model, train, rank=repeat)
 
     def tasks(self) -> list[TrialTask]:
         """Return all runs, every cell's first one before any second one."""
@@ -160,6 +164,12 @@ class Plan:
             for repeat in range(1, self.repeats + 1)
             for configuration in self.space.configurations
         ]
+
+    @property
+    def num_runs(self) -> int:
+        """How many runs there will be in all, if any cell can be chosen."""
+        cells = len(self.space.configurations)
+        return cells * self.repeats + min(cells, _CONFIRMED_CELLS) * self.confirm
 
     def confirming_tasks(self, done: Mapping[str, Entry]) -> list[TrialTask]:
         """Return the runs with fresh seeds of the cells that came out best."""
@@ -203,7 +213,6 @@ class _Runs:
     ) -> None:
         self._plan, self._journal, self._pool = plan, journal, pool
         self._on_run, self._digest = on_run, digest
-        self._wanted: set[str] = set()
         self.done: dict[str, Entry] = {}
 
     def take_over(self, *, retry_dnf: bool) -> None:
@@ -216,7 +225,6 @@ class _Runs:
 
     def make(self, tasks: list[TrialTask]) -> None:
         """Run what is missing of these."""
-        self._wanted |= {task.key for task in tasks}
         for task in tasks:
             if task.key not in self.done:
                 self._pool.add(task)
@@ -231,7 +239,7 @@ class _Runs:
             self._journal.append(entry)
             self.done[task.key] = entry
             if self._on_run:
-                self._on_run(trial.run, len(self._wanted & set(self.done)), len(self._wanted))
+                self._on_run(trial.run, len(self.done), self._plan.num_runs)
 
 
 @contextlib.contextmanager

@@ -90,6 +90,7 @@ class TrialTask:
         epochs: Where this stage ends; None trains to the end and measures on the test part.
         load: State of the stage before; without the file all is trained again, to the same end.
         save: Where the state goes; None saves none.
+        rank: Tasks of a lower rank come first.
     """
 
     key: str
@@ -98,6 +99,7 @@ class TrialTask:
     epochs: int | None = None
     load: Path | None = None
     save: Path | None = None
+    rank: int = 0
 
     @property
     def affinity(self) -> Hashable:

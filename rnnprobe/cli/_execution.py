@@ -1,0 +1,127 @@
+"""How trials run: the options that `sweep` and `tune` share."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from rnnprobe.cli._options import Decorator, compose, path_type
+
+if TYPE_CHECKING:
+    from rnnprobe.search.task import Execution
+
+_RUNS = Path("rnnprobe-runs")
+
+
+def _workers(ctx: click.Context, parameter: click.Parameter, text: str) -> int | None:
+    del parameter
+    if text == "auto":
+        return None
+    if not text.isdecimal() or not int(text):
+        raise click.UsageError(f"--workers got '{text}', expected auto or a number above 0.", ctx)
+    return int(text)
+
+
+def _memory(ctx: click.Context, parameter: click.Parameter, text: str | None) -> int | None:
+    from rnnprobe.search.limits import parse_memory
+
+    try:
+        return None if text is None else parse_memory(text)
+    except ValueError as exc:
+        raise click.UsageError(f"{parameter.opts[0]} {exc}.", ctx) from exc
+
+
+execution_options: Decorator = compose(
+    click.option(
+        "--workers",
+        callback=_workers,
+        default="auto",
+        show_default=True,
+        metavar="auto|N",
+        help="Trials at once; auto: one a core, as memory allows, or one on a GPU.",
+    ),
+    click.option(
+        "--max-seconds",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="S",
+        help="End a trial that takes longer.",
+    ),
+    click.option(
+        "--max-memory",
+        callback=_memory,
+        metavar="SIZE",
+        help="Memory of a trial beyond Keras and the data, like 2GB.  [default: its share]",
+    ),
+    click.option(
+        "--run-dir",
+        type=path_type(file_okay=False),
+        metavar="DIR",
+        help=f"Folder that keeps the results.  [default: a new one in {_RUNS}]",
+    ),
+    click.option("--resume", is_flag=True, help="Go on with the run in --run-dir."),
+    click.option("--retry-dnf", is_flag=True, help="Run again what did not finish."),
+)
+
+
+def execution(options: dict[str, Any], command: str) -> tuple[Path, Execution]:
+    """Return the run folder, which is given a name here if need be, and how trials run."""
+    from rnnprobe.search.task import Execution
+
+    run_dir = options["run_dir"]
+    for name in ("resume", "retry_dnf"):
+        if options[name] and run_dir is None:
+            option = "--" + name.replace("_", "-")
+            raise click.UsageError(
+                f"{option} needs --run-dir, the folder of the run to go on with."
+            )
+    if options["retry_dnf"] and not options["resume"]:
+        raise click.UsageError("--retry-dnf goes with --resume.")
+    run_dir = run_dir or _new_folder(command)
+    return run_dir, Execution(
+        workers=options["workers"],
+        max_seconds=options["max_seconds"],
+        max_memory=options["max_memory"],
+        run_dir=run_dir,
+        resume=options["resume"],
+        retry_dnf=options["retry_dnf"],
+        verbose=options["verbose"] > 0,
+    )
+
+
+def _new_folder(command: str) -> Path:
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    folder, number = _RUNS / f"{command}-{stamp}", 1
+    while folder.exists():
+        number += 1
+        folder = _RUNS / f"{command}-{stamp}-{number}"
+    return folder
+
+
+def recall(ctx: click.Context, options: dict[str, Any], run_dir: Path) -> None:
+    """Take what is not given on the command line from the run that is resumed.
+
+    What is given and differs is refused later, when the folder is opened.
+    """
+    from rnnprobe.journal import read_experiment
+
+    experiment = read_experiment(run_dir)
+    if experiment is None or experiment["command"] != ctx.info_name:
+        return
+    fixed, source = experiment["fixed"], experiment["source"]
+    columns = source.get("columns") or {}
+    remembered = {
+        **fixed["axes"],
+        **fixed["settings"],
+        "seed": fixed["seed"],
+        **experiment["wanted"],
+        **{name: source.get(name) for name in ("data", "layout", "limit_examples")},
+        **{f"{name}_column": column for name, column in columns.items()},
+    }
+    given = {name for name in options if ctx.get_parameter_source(name) != ParameterSource.DEFAULT}
+    if given & {"epochs", "steps"}:
+        given |= {"epochs", "steps"}
+    options.update({name: v for name, v in remembered.items() if name not in given})

@@ -1,0 +1,186 @@
+"""`rnnprobe sweep`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rnnprobe.cli._execution import execution, execution_options, recall
+from rnnprobe.cli._interrupt import received
+from rnnprobe.cli._options import (
+    Command,
+    Output,
+    axis_options,
+    data_options,
+    given_axes,
+    load_data,
+    output_options,
+    plots_option,
+    seed_option,
+)
+from rnnprobe.cli._progress import Progress
+from rnnprobe.search import METRICS
+from rnnprobe.search.space import AXES, SearchSpace, value_text
+
+if TYPE_CHECKING:
+    from rnnprobe.records import Run, SequenceDataset
+    from rnnprobe.search.results import SweepResult
+
+_DEFAULT_EPOCHS = 10
+_FIGURES = ("heatmap.png", "curves.png", "front.png")
+
+
+def _axis_names(
+    ctx: click.Context, parameter: click.Parameter, text: str | None
+) -> tuple[str, ...] | None:
+    if text is None:
+        return None
+    names = tuple(name.strip().replace("-", "_") for name in text.split(","))
+    unknown = [name for name in names if name not in AXES]
+    if unknown:
+        options = ", ".join(name.replace("_", "-") for name in AXES)
+        raise click.UsageError(
+            f"{parameter.opts[0]} got '{unknown[0]}', expected axes like units: {options}.", ctx
+        )
+    return names
+
+
+@click.command("sweep", cls=Command, short_help="Try every combination, several times.")
+@axis_options(several=True)
+@click.option(
+    "--repeats", type=click.IntRange(min=1), default=1, show_default=True, help="Runs per cell."
+)
+@click.option(
+    "--confirm",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Run the three best cells N more times with fresh seeds.",
+)
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    help=f"Passes over the training part.  [default: {_DEFAULT_EPOCHS}]",
+)
+@click.option("--steps", type=click.IntRange(min=1), help="Number of updates in place of epochs.")
+@click.option(
+    "--early-stopping",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Stop after N epochs without a better validation loss; keep the best weights.",
+)
+@click.option(
+    "--checkpoints",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Also show the training accuracy at N even points of training.",
+)
+@click.option("--rows", callback=_axis_names, metavar="AXES", help="Axes down the table.")
+@click.option("--columns", callback=_axis_names, metavar="AXES", help="Axes across the table.")
+@click.option(
+    "--metric",
+    type=click.Choice(METRICS),
+    default="val_accuracy",
+    show_default=True,
+    help="What stands in the table.",
+)
+@execution_options
+@seed_option
+@data_options("mnist-5k", "Data set: a name of `rnnprobe data list`, or a path.")
+@plots_option
+@output_options
+@click.pass_context
+def command(ctx: click.Context, /, **options: Any) -> int:
+    """Train every combination of the axes and print the table of accuracies.
+
+    Each axis takes one value, a list (16,32,64) or a range (16..128:x2, 0..0.4:+0.2). Cells are
+    chosen by validation accuracy; test accuracy is shown beside the chosen one.
+    """
+    run_dir, how = execution(options, "sweep")
+    if how.resume:
+        recall(ctx, options, run_dir)
+    if options["epochs"] and options["steps"]:
+        raise click.UsageError("Give --epochs or --steps, not both.")
+    from rnnprobe.reports.sweep import resume_command
+    from rnnprobe.search.pool import start_server
+    from rnnprobe.search.sweep import Plan, load_sweep, sweep
+
+    epochs = options["epochs"] or (None if options["steps"] else _DEFAULT_EPOCHS)
+    settings = {"epochs": epochs} if epochs else {"steps": options["steps"]}
+    settings |= {n: options[n] for n in ("early_stopping", "checkpoints") if options[n]}
+    try:
+        space = SearchSpace(**given_axes(options))
+        Plan(space, options["repeats"], options["confirm"], options["seed"], settings)
+    except ValueError as exc:
+        raise click.UsageError(str(exc)) from exc
+    output = Output.prepare(options, _FIGURES)
+    start_server(verbose=options["verbose"] > 0)
+    dataset = load_data(options)
+    status = 0
+    with Progress("runs", None, quiet=options["quiet"]) as progress:
+        try:
+            result = sweep(
+                dataset,
+                space,
+                repeats=options["repeats"],
+                confirm=options["confirm"],
+                settings=settings,
+                seed=options["seed"],
+                execution=how,
+                on_run=lambda run, done, total: _say(progress, space, run, done, total),
+            )
+        except KeyboardInterrupt:
+            received()
+            status = 130
+            result = load_sweep(run_dir)
+    _finish(result, dataset, output, options)
+    if status:
+        click.echo(f"Interrupted. To go on: {resume_command(result)}", err=True)
+    elif not any(run.finished for run in result.runs):
+        from rnnprobe.errors import TrainingError
+
+        raise TrainingError(f"No run finished, of {len(result.runs)}; the table says why.")
+    return status
+
+
+def _say(progress: Progress, space: SearchSpace, run: Run, done: int, total: int) -> None:
+    values = {**vars(run.model), **vars(run.train)}
+    cell = "".join(f"{n.replace('_', ' ')} {value_text(values[n])}, " for n in space.varied)
+    accuracy = run.metrics.get("val_accuracy", 0.0)
+    outcome = f"validation accuracy {accuracy:.4f}" if run.status == "ok" else f"DNF {run.message}"
+    progress.line(
+        f"run {done} of {total}: {cell}seed {run.train.seed}: {outcome}, {run.seconds:.1f} s",
+        completed=done,
+        total=total,
+    )
+
+
+def _finish(
+    result: SweepResult, dataset: SequenceDataset, output: Output, options: dict[str, Any]
+) -> None:
+    from rnnprobe.reports.sweep import sweep_report
+
+    if not options["quiet"]:
+        if result.unreadable:
+            click.echo(
+                f"{result.run_dir}: {result.unreadable} unreadable lines; what they held was "
+                "run again.",
+                err=True,
+            )
+        click.echo(f"results are kept in {result.run_dir}", err=True)
+    report = sweep_report(
+        result,
+        dataset,
+        rows=options["rows"],
+        columns=options["columns"],
+        metric=options["metric"],
+    )
+    if output.plots is not None:
+        from rnnprobe.reports._sweep_figures import sweep_figures
+
+        output.draw(sweep_figures(result, options["rows"], options["columns"], options["metric"]))
+    output.emit(report)
