@@ -11,6 +11,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from rnnprobe.errors import DataError
+
 Array = npt.NDArray[Any]
 Kind = Literal["values", "tokens"]
 
@@ -256,6 +258,10 @@ class TrainSpec:
                 self.early_stopping >= 1, "early_stopping >= 1", early_stopping=self.early_stopping
             )
 
+    def num_steps(self, num_examples: int) -> int:
+        """Return the number of updates on so many examples, where nothing ends the run before."""
+        return self.steps or self.epochs * math.ceil(num_examples / self.batch_size)
+
 
 @dataclass(frozen=True)
 class Run:
@@ -302,6 +308,20 @@ class Run:
         if isinstance(train.get("class_weights"), list):
             train["class_weights"] = tuple(train["class_weights"])
         return cls(**{**values, "model": ModelSpec(**values["model"]), "train": TrainSpec(**train)})
+
+
+def check_checkpoints(train: TrainSpec, dataset: SequenceDataset) -> None:
+    """Refuse more checkpoints than there are updates.
+
+    Raises:
+        DataError: What was asked for, and how many updates there are.
+    """
+    num_steps = train.num_steps(len(dataset.train))
+    if train.checkpoints > num_steps:
+        raise DataError(
+            f"There are {train.checkpoints} checkpoints, but only {num_steps} updates; give fewer "
+            "checkpoints."
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,15 @@ from rnnprobe.classifier import KerasClassifier
 from rnnprobe.errors import DataError, ModelError
 from rnnprobe.models import build_loss
 from rnnprobe.programs import Programs, get_state, set_state
-from rnnprobe.records import Array, ModelSpec, Run, SequenceDataset, Split, TrainSpec
+from rnnprobe.records import (
+    Array,
+    ModelSpec,
+    Run,
+    SequenceDataset,
+    Split,
+    TrainSpec,
+    check_checkpoints,
+)
 
 OnEpoch = Callable[[int, Mapping[str, float]], None]
 OnStep = Callable[[int, Mapping[str, float]], None]
@@ -89,11 +97,7 @@ class Training:
         self.dataset = dataset
         self.model_spec = model_spec
         self.train_spec = train_spec
-        if train_spec.checkpoints > self._num_steps:
-            raise DataError(
-                f"There are {train_spec.checkpoints} checkpoints, but only {self._num_steps} "
-                "updates; give fewer checkpoints."
-            )
+        check_checkpoints(train_spec, dataset)
         make_deterministic()
         keras.utils.set_random_seed(train_spec.seed)
         self._program = (programs or Programs(dataset)).fresh(model_spec, train_spec)
@@ -114,11 +118,6 @@ class Training:
         return math.ceil(len(self.dataset.train) / self.train_spec.batch_size)
 
     @property
-    def _num_steps(self) -> int:
-        """Updates in all, where nothing ends the run before."""
-        return self.train_spec.steps or self.train_spec.epochs * self._steps_per_epoch
-
-    @property
     def epochs_done(self) -> int:
         """How many epochs were trained."""
         return len(self.history["loss"])
@@ -135,7 +134,8 @@ class Training:
             epochs: None trains to the end.
         """
         if epochs is None:
-            epochs = math.ceil(self._num_steps / self._steps_per_epoch)
+            num_steps = self.train_spec.num_steps(len(self.dataset.train))
+            epochs = math.ceil(num_steps / self._steps_per_epoch)
         while self.epochs_done < epochs and not self._ended:
             self._train_epoch(self.epochs_done)
 
@@ -272,7 +272,7 @@ class Training:
         Raises:
             OSError, ValueError, KeyError: The file is not there, or not whole.
         """
-        with np.load(path) as saved:
+        with path.open("rb") as file, np.load(file) as saved:
             told = json.loads(str(saved["told"]))
             arrays = {name: saved[name] for name in saved.files}
         set_state(self.model, _numbered(arrays, "state"))
@@ -304,8 +304,9 @@ class Training:
     def _checkpoints(self) -> dict[str, float]:
         """Return the training accuracy of each part between two checkpoints that was reached."""
         number, metrics = self.train_spec.checkpoints, {}
+        num_steps = self.train_spec.num_steps(len(self.dataset.train))
         for point in range(number):
-            first, end = (round(self._num_steps * p / number) for p in (point, point + 1))
+            first, end = (round(num_steps * p / number) for p in (point, point + 1))
             if end <= len(self._right):
                 share = sum(self._right[first:end]) / sum(self._sizes[first:end])
                 metrics[f"train_{point + 1}"] = share

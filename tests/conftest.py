@@ -107,6 +107,16 @@ def values_npz(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def pictures_npz(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixty dark or bright pictures of 16 by 16."""
+    y = np.arange(60) % 2
+    x = np.random.default_rng(0).integers(0, 100, size=(60, 16, 16), dtype=np.uint8)
+    path = tmp_path_factory.mktemp("data") / "pictures.npz"
+    np.savez(path, x=x + 100 * y[:, None, None].astype(np.uint8), y=y)
+    return path
+
+
+@pytest.fixture(scope="session")
 def saved_model(values_npz: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small GRU trained by the command line on `values_npz`, with its metadata."""
     from rnnprobe.cli import run

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from zipfile import BadZipFile
 
 import keras
 import numpy as np
 import pytest
 
-from rnnprobe import ModelSpec, SequenceDataset, TrainSpec, load_dataset, train
+from rnnprobe import ModelSpec, Run, SequenceDataset, TrainSpec, load_dataset, train
 from rnnprobe.errors import DataError
-from rnnprobe.programs import class_weights
+from rnnprobe.programs import Programs, class_weights
 from rnnprobe.training import Training, evaluate
 
 SPEC = ModelSpec("gru", units=6)
@@ -151,3 +153,84 @@ def test_data_without_a_training_part_is_refused() -> None:
     dataset = load_dataset({"x_test": np.ones((6, 2, 1)), "y_test": np.arange(6) % 2})
     with pytest.raises(DataError, match="has no train part"):
         train(dataset)
+
+
+def without_time(run: Run) -> dict[str, object]:
+    history = {name: values for name, values in run.history.items() if name != "seconds"}
+    return {**run.to_dict(), "history": history, "seconds": 0, "peak_memory": 0}
+
+
+@pytest.mark.parametrize("weights", [None, (1.0, 0.5, 2.0)])
+def test_updates_equal_those_of_keras_fit(
+    values: SequenceDataset, weights: tuple[float, ...] | None
+) -> None:
+    """Also of the last batch, which is smaller, and of the running loss and accuracy."""
+    spec = TrainSpec(learning_rate=0.02, epochs=1, batch_size=36, class_weights=weights)
+    ours, theirs = Training(values, SPEC, spec), Training(values, SPEC, spec)
+    ours.advance()
+    order = np.random.default_rng([0, 0]).permutation(len(values.train))
+    train_part = values.train.take(order)
+    history = theirs.model.fit(
+        train_part.x, train_part.y, batch_size=36, shuffle=False, verbose=0,
+        class_weight=None if weights is None else dict(enumerate(weights)),
+    ).history  # fmt: skip
+    for a, b in zip(ours.model.get_weights(), theirs.model.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+    assert ours.history["loss"][0] == pytest.approx(history["loss"][0], rel=1e-5)
+    assert ours.history["accuracy"][0] == pytest.approx(history["accuracy"][0])
+
+
+def test_runs_that_share_a_program_equal_runs_alone(values: SequenceDataset) -> None:
+    """Whatever was trained before on it: weights, optimizer and dropout begin anew."""
+    spec = ModelSpec("gru", units=6, dropout=0.2, recurrent_dropout=0.1)
+    programs = Programs(values)
+    others = (replace(FAST, learning_rate=0.5, seed=3), replace(FAST, batch_size=7, steps=5))
+    for other in others:
+        Training(values, spec, other, programs=programs).advance()
+    shared = Training(values, spec, FAST, programs=programs)
+    shared.advance()
+    alone = Training(values, spec, FAST)
+    alone.advance()
+    assert without_time(shared.run()) == without_time(alone.run())
+    for a, b in zip(shared.model.get_weights(), alone.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_saved_run_goes_on_to_the_same_end(values: SequenceDataset, tmp_path: Path) -> None:
+    spec = replace(FAST, epochs=6, early_stopping=3, checkpoints=2)
+    model_spec = ModelSpec("lstm", units=5, dropout=0.3)
+    first = Training(values, model_spec, spec)
+    first.advance(2)
+    first.save(tmp_path / "state.npz")
+    second = Training(values, model_spec, spec)
+    second.load(tmp_path / "state.npz")
+    for training in (first, second):
+        training.advance()
+        training.finish()
+    assert without_time(first.tested()) == without_time(second.tested())
+    assert first.hits == second.hits
+    (tmp_path / "torn.npz").write_bytes((tmp_path / "state.npz").read_bytes()[:-100])
+    with pytest.raises((OSError, ValueError, KeyError, BadZipFile), match=r".+"):
+        second.load(tmp_path / "torn.npz")
+
+
+def test_checkpoints_are_the_accuracy_since_the_one_before(values: SequenceDataset) -> None:
+    spec = replace(FAST, epochs=4, batch_size=32, checkpoints=4)
+    run = train(values, SPEC, spec).run
+    points = [run.metrics[f"train_{number}"] for number in range(1, 5)]
+    assert points == pytest.approx(run.history["accuracy"])
+    steps = replace(spec, steps=3, checkpoints=3, batch_size=10)
+    run = train(values, SPEC, steps).run
+    points = [run.metrics[f"train_{number}"] for number in range(1, 4)]
+    assert np.mean(points) == pytest.approx(run.history["accuracy"][0])
+    assert all(round(10 * point) == pytest.approx(10 * point) for point in points)
+    with pytest.raises(DataError, match="There are 8 checkpoints, but only 3 updates"):
+        train(values, SPEC, replace(steps, checkpoints=8))
+
+
+def test_hits_tell_which_validation_examples_were_right(values: SequenceDataset) -> None:
+    training = Training(values, SPEC, FAST)
+    training.advance()
+    logits = training.model.predict(values.validation.x, verbose=0)
+    bits = np.unpackbits(np.frombuffer(training.hits, np.uint8), count=len(values.validation))
+    np.testing.assert_array_equal(bits, logits.argmax(axis=1) == values.validation.y)

@@ -100,7 +100,7 @@ def curves_figure(result: SweepResult) -> Figure:
             linewidth=2 if place < 2 else 0.8,
         )  # fmt: skip
     if ranking:
-        axes.legend(frameon=False, title="best and second")
+        axes.legend(frameon=False, title="best and second", reverse=True)
     axes.set_xlabel("epoch")
     axes.set_ylabel("validation accuracy")
     shown = f"the best {_MOST_CURVES} of " if len(result.ranking()) > _MOST_CURVES else ""
@@ -126,6 +126,8 @@ def front_figure(result: SweepResult) -> Figure:
         )
     if ranking:
         axes.set_xscale("log")
+        for axis in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+            axis("{x:g}")
     axes.set_xlabel("median seconds of training, several runs at once")
     axes.set_ylabel("validation accuracy")
     axes.set_title("No other cell beats those in colour in both", fontsize=10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from zipfile import BadZipFile
@@ -20,6 +21,7 @@ _MOST_GROWTH = 1000.0  # MB
 
 def start(context: ChildContext) -> Work:
     """Prepare this process, and return what does a task."""
+    os.chdir(context.directory)  # where the user's own cells are found
     use_threads(1)  # several single-threaded children do more than one with all cores
     return _Worker(context).work
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from rnnprobe.errors import OutputError
 from rnnprobe.journal import Journal, read_experiment, read_results
-from rnnprobe.records import Run, SequenceDataset
+from rnnprobe.records import Run, SequenceDataset, check_checkpoints
 from rnnprobe.search.pool import Died, Pool
 from rnnprobe.search.results import CellRun, SweepResult, cell_key
 from rnnprobe.search.space import AXES, Configuration, SearchSpace, to_specs
@@ -56,6 +56,7 @@ def sweep(
 
     Raises:
         OutputError: The run folder belongs to another experiment, or cannot be written.
+        DataError: There are more checkpoints than updates.
         ValueError: A number is out of range, or the space has too many cells to try them all.
 
     Example:
@@ -68,6 +69,8 @@ def sweep(
     """
     space, execution = space or SearchSpace(), execution or Execution()
     plan = Plan(space, repeats, confirm, seed, dict(settings or {}))
+    for task in plan.tasks():
+        check_checkpoints(task.train, dataset)
     started = time.perf_counter()
     with _run_folder(execution) as folder:
         journal = Journal(folder, plan.experiment(dataset), resume=execution.resume)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +65,9 @@ class Execution:
             memory = int(_SHARE_OF_FREE_MEMORY * free / self.num_workers)
         return Pool(
             "rnnprobe.search._child:start",
-            ChildContext(SharedDataset.write(dataset, folder), memory, self.max_memory is not None),
+            ChildContext(
+                SharedDataset.write(dataset, folder), os.getcwd(), memory, bool(self.max_memory)
+            ),
             workers=self.num_workers,
             max_seconds=self.max_seconds,
             verbose=self.verbose,
@@ -72,9 +75,10 @@ class Execution:
 
 
 class ChildContext(NamedTuple):
-    """What every child is told: the data, and how many bytes a trial may allocate."""
+    """What every child is told: data, working directory, how many bytes a trial may allocate."""
 
     dataset: SharedDataset
+    directory: str
     max_memory: int | None
     limit_was_given: bool
 
