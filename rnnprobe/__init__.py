@@ -29,6 +29,7 @@ _PUBLIC = {
     "load_dataset": "rnnprobe.datasets._load:load_dataset",
     "load_model": "rnnprobe.models:load_model",
     "save_model": "rnnprobe.models:save_model",
+    "load_tune": "rnnprobe.search.tuner:load_tune",
     "load_sweep": "rnnprobe.search.sweep:load_sweep",
     "sweep": "rnnprobe.search.sweep:sweep",
     "train": "rnnprobe.training:train",
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from rnnprobe.search.sweep import load_sweep as load_sweep
     from rnnprobe.search.sweep import sweep as sweep
     from rnnprobe.search.task import Execution as Execution
+    from rnnprobe.search.tuner import load_tune as load_tune
     from rnnprobe.search.tuner import tune as tune
     from rnnprobe.training import train as train
 

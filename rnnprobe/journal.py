@@ -156,7 +156,11 @@ def _refuse_other(folder: Path, there: Mapping[str, Any], here: Mapping[str, Any
     """Name the first thing in which two experiments differ."""
     fixed, fixed_there = ({name: run[name] for name in _FIXED} for run in (here, there))
     for path, ours, theirs in _differences(fixed, fixed_there):
-        name = f"--{path[-1].replace('_', '-')}" if path[1:2] != ("data",) else "the data's digest"
+        name = f"--{path[-1].replace('_', '-')}"
+        if path == ("command",):
+            name = "its command"
+        elif path[1] == "data":
+            name = f"the data's {path[-1]}"
         raise OutputError(
             f"The run folder '{folder}' holds another experiment: {name} is {_written(theirs)} "
             f"there and {_written(ours)} here; give another --run-dir."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import time
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import BadZipFile
 
 import keras
 import numpy as np
@@ -249,7 +251,7 @@ class Training:
         return epoch - self._best[1] >= patience
 
     def save(self, path: Path) -> None:
-        """Write all that `load` needs to go on, whole or not at all."""
+        """Write all that `load_if_whole` needs to go on, whole or not at all."""
         best = self._best or (0.0, -1, [])
         told = {
             "failed": self.failed,
@@ -266,12 +268,12 @@ class Training:
         with atomic_path(path) as temporary:
             np.savez(temporary, **arrays)
 
-    def load(self, path: Path) -> None:
-        """Go on from what a run of the same settings saved.
+    def load_if_whole(self, path: Path) -> None:
+        """Go on from what a run of the same settings saved, or stay where the file is unusable."""
+        with contextlib.suppress(OSError, ValueError, KeyError, BadZipFile):
+            self._load(path)
 
-        Raises:
-            OSError, ValueError, KeyError: The file is not there, or not whole.
-        """
+    def _load(self, path: Path) -> None:
         with path.open("rb") as file, np.load(file) as saved:
             told = json.loads(str(saved["told"]))
             arrays = {name: saved[name] for name in saved.files}

@@ -105,7 +105,7 @@ def command(ctx: click.Context, /, **options: Any) -> int:
         recall(ctx, options, run_dir)
     if options["epochs"] and options["steps"]:
         raise click.UsageError("Give --epochs or --steps, not both.")
-    from rnnprobe.reports.sweep import resume_command
+    from rnnprobe.reports._common import resume_command
     from rnnprobe.search.pool import start_server
     from rnnprobe.search.sweep import Plan, load_sweep, sweep
 
@@ -139,7 +139,7 @@ def command(ctx: click.Context, /, **options: Any) -> int:
             result = load_sweep(run_dir)
     _finish(result, dataset, output, options)
     if status:
-        click.echo(f"Interrupted. To go on: {resume_command(result)}", err=True)
+        click.echo(f"Interrupted. To go on: {resume_command('sweep', run_dir)}", err=True)
     elif not any(run.finished for run in result.runs):
         from rnnprobe.errors import TrainingError
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rnnprobe.cli._execution import execution, execution_options, recall
+from rnnprobe.cli._interrupt import received
 from rnnprobe.cli._options import (
     Command,
     Output,
@@ -24,7 +26,8 @@ from rnnprobe.search import TUNERS
 from rnnprobe.search.space import SearchSpace
 
 if TYPE_CHECKING:
-    from rnnprobe.search.tuner import Trial
+    from rnnprobe.records import SequenceDataset
+    from rnnprobe.search.tuner import Trial, TuneResult
 
 
 @click.command("tune", cls=Command, short_help="Search for the best configuration.")
@@ -53,49 +56,78 @@ if TYPE_CHECKING:
     show_default=True,
     help="Where to save the best model.",
 )
+@execution_options
 @seed_option
 @data_options("mnist-5k", "Data set: a name of `rnnprobe data list`, or a path.")
 @plots_option
 @output_options
-def command(**options: Any) -> None:
+@click.pass_context
+def command(ctx: click.Context, /, **options: Any) -> int:
     """Search for the configuration with the best validation accuracy.
 
     Each axis takes a list (16,32,64) or a range (16..128:x2, 0..0.4:+0.2) that restricts the
     search. The best model is measured on the test part, once, and saved.
     """
+    run_dir, how = execution(options, "tune")
+    if how.resume:
+        recall(ctx, options, run_dir)
     try:
         space = SearchSpace.for_tuning(**given_axes(options))
     except ValueError as exc:
         raise click.UsageError(str(exc)) from exc
+    from rnnprobe.search.pool import start_server
+
     output = Output.prepare(options, ("trials.png",))
     output.check_model(options["model_out"])
+    start_server(verbose=options["verbose"] > 0)
     dataset = load_data(options)
     with keras_at_work(options["verbose"]):
-        from rnnprobe.models import save_model
-        from rnnprobe.search.tuner import tune
-        from rnnprobe.training import model_metadata
+        from rnnprobe.search.tuner import load_tune, tune
 
         with Progress("trials", None, quiet=options["quiet"]) as progress:
-            result = tune(
-                dataset,
-                space,
-                tuner=options["tuner"],
-                trials=options["trials"],
-                epochs=options["epochs"],
-                seed=options["seed"],
-                on_trial=lambda trial, total: _say(progress, trial, total),
-            )
-        run = result.best.run
-        measured = {"test_loss": result.test.loss, "test_accuracy": result.test.accuracy}
-        metadata = model_metadata(dataset, run, measured)
-        save_model(options["model_out"], result.model, metadata)
+            try:
+                result = tune(
+                    dataset,
+                    space,
+                    tuner=options["tuner"],
+                    trials=options["trials"],
+                    epochs=options["epochs"],
+                    seed=options["seed"],
+                    execution=how,
+                    on_trial=lambda trial, total: _say(progress, trial, total),
+                )
+            except KeyboardInterrupt:
+                received()
+                result = load_tune(run_dir)
+        model_file = _save(result, dataset, options)
 
+    from rnnprobe.reports._common import resume_command
     from rnnprobe.reports._figures import trials_figure
     from rnnprobe.reports.tune import tune_report
 
-    curves = {t.number: list(t.run.history.get("val_accuracy", [])) for t in result.trials}
-    output.draw({"trials.png": trials_figure(curves, result.best.number)} if output.plots else {})
-    output.emit(tune_report(result, dataset, str(options["model_out"])))
+    if not options["quiet"]:
+        click.echo(f"results are kept in {run_dir}", err=True)
+    if output.plots and result.best:
+        curves = {t.number: list(t.run.history.get("val_accuracy", [])) for t in result.trials}
+        output.draw({"trials.png": trials_figure(curves, result.best.number)})
+    output.emit(tune_report(result, dataset, model_file))
+    if model_file is None:
+        click.echo(f"Interrupted. To go on: {resume_command('tune', run_dir)}", err=True)
+        return 130
+    return 0
+
+
+def _save(result: TuneResult, dataset: SequenceDataset, options: dict[str, Any]) -> str | None:
+    """Save the best model where the search has one, and return its file."""
+    if result.model is None or result.best is None or result.test is None:
+        return None
+    from rnnprobe.models import save_model
+    from rnnprobe.training import model_metadata
+
+    measured = {"test_loss": result.test.loss, "test_accuracy": result.test.accuracy}
+    metadata = model_metadata(dataset, result.best.run, measured)
+    save_model(options["model_out"], result.model, metadata)
+    return str(options["model_out"])
 
 
 def _say(progress: Progress, trial: Trial, total: int) -> None:

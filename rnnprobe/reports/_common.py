@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from rnnprobe.records import SequenceDataset
@@ -65,6 +66,11 @@ def train_command(
         if value is not None:
             arguments += ["--" + name.replace("_", "-"), str(value)]
     return shlex.join([*arguments, *data_arguments(dataset)])
+
+
+def resume_command(command: str, run_dir: Path) -> str:
+    """Return the command that goes on with a run."""
+    return shlex.join(["rnnprobe", command, "--run-dir", str(run_dir), "--resume"])
 
 
 def interval_text(correct: int, total: int) -> str:

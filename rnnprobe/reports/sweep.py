@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from typing import Any
 
 from rnnprobe._versions import made_by
 from rnnprobe.records import SequenceDataset
-from rnnprobe.reports._common import accuracy_finding, data_phrase, train_command
+from rnnprobe.reports._common import accuracy_finding, data_phrase, resume_command, train_command
 from rnnprobe.reports._pivot import (
     TITLES,
     Layout,
@@ -141,7 +140,7 @@ def _progress_findings(result: SweepResult) -> list[Finding]:
         missing = wanted - len(result.runs)
         sentence = f"Not complete: {missing:,} of {wanted:,} runs are missing"
         if result.run_dir is not None:
-            sentence += f"; `{resume_command(result)}` makes them"
+            sentence += f"; `{resume_command('sweep', result.run_dir)}` makes them"
         findings.append(Finding("missing", sentence, missing))
     dead = [run for run in result.runs if not run.finished]
     if dead:
@@ -151,11 +150,6 @@ def _progress_findings(result: SweepResult) -> list[Finding]:
         sentence = f"Did not finish: {len(dead)} of {len(result.runs)} runs ({listed}); the first: "
         findings.append(Finding("did_not_finish", sentence + first, reasons))
     return findings
-
-
-def resume_command(result: SweepResult) -> str:
-    """Return the command that makes the missing runs."""
-    return shlex.join(["rnnprobe", "sweep", "--run-dir", str(result.run_dir), "--resume"])
 
 
 def _best_findings(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnnprobe._versions import made_by
 from rnnprobe.records import SequenceDataset
-from rnnprobe.reports._common import accuracy_finding, data_phrase, train_command
+from rnnprobe.reports._common import accuracy_finding, data_phrase, resume_command, train_command
 from rnnprobe.search.space import AXES, value_text
 from rnnprobe.table import Column, Finding, Report, Table, escape
 
@@ -26,43 +26,39 @@ _HOW = {
 }
 
 
-def tune_report(result: TuneResult, dataset: SequenceDataset, model_file: str) -> Report:
+def tune_report(
+    result: TuneResult, dataset: SequenceDataset, model_file: str | None = None
+) -> Report:
     """Return the table of trials, the best one's test accuracy, space and budget.
 
     Args:
-        result: What the search found.
+        result: What the search found, whole or not.
         dataset: What it searched on.
-        model_file: Where the best model was saved.
+        model_file: Where the best model was saved; None where it was not.
     """
-    best = result.best
-    finished = [trial for trial in result.trials if trial.run.status == "ok"]
-    settings = {"epochs": best.epochs, "seed": result.seed}
-    again = train_command(best.configuration, settings, dataset)
-    best_of = ""
-    if len(finished) > 1:
-        best_of = f", the best of {len(finished)}, so this figure is optimistic"
-    findings = [
-        Finding(
-            "best",
-            f"Best on validation: trial {best.number}, accuracy {best.score[0]:.4f}{best_of}",
-            {"trial": best.number, **best.configuration},
-        ),
-        accuracy_finding(
-            "test",
-            f"Test accuracy of trial {best.number}:",
-            result.test.correct,
-            result.test.total,
-            "; test examples chose nothing",
-        ),
+    findings = []
+    if len(result.trials) < result.budget or result.test is None:
+        sentence = (
+            f"Not complete: {len(result.trials)} of {result.budget} configurations were tried"
+        )
+        if result.run_dir is not None:
+            sentence += f"; `{resume_command('tune', result.run_dir)}` goes on"
+        findings.append(Finding("missing", sentence, result.budget - len(result.trials)))
+    findings += _best_findings(result)
+    findings += [
         Finding("space", f"Space: {escape(_space_phrase(result))}", result.space.values),
         Finding("budget", _budget_phrase(result), _budget(result)),
     ]
-    if len(finished) < len(result.trials):
-        lost = {t.number: t.run.message for t in result.trials if t.run.status != "ok"}
+    lost = {t.number: t.run.message for t in result.trials if t.run.status != "ok"}
+    if lost:
         listed = "; ".join(f"trial {number}: {escape(why)}" for number, why in lost.items())
         findings.append(Finding("did_not_finish", f"Did not finish: {listed}", lost))
-    findings.append(Finding("model", f"Model: {escape(model_file)}", model_file))
-    findings.append(Finding("again", f"The same again: `{again}`", again))
+    if model_file is not None:
+        findings.append(Finding("model", f"Model: {escape(model_file)}", model_file))
+    if result.best is not None:
+        settings = {"epochs": result.best.epochs, "seed": result.seed}
+        again = train_command(result.best.configuration, settings, dataset)
+        findings.append(Finding("again", f"The same again: `{again}`", again))
     return Report(
         command="tune",
         caption=f"**Tune** by {result.tuner} on {data_phrase(dataset)}, seed {result.seed}",
@@ -71,6 +67,28 @@ def tune_report(result: TuneResult, dataset: SequenceDataset, model_file: str) -
         made_by=made_by(),
         facts={"digest": dataset.digest, "seed": result.seed, "tuner": result.tuner},
     )
+
+
+def _best_findings(result: TuneResult) -> list[Finding]:
+    best = result.best
+    if best is None:
+        return []
+    finished = [trial for trial in result.trials if trial.run.status == "ok"]
+    best_of = ""
+    if len(finished) > 1:
+        best_of = f", the best of {len(finished)}, so this figure is optimistic"
+    findings = [
+        Finding(
+            "best",
+            f"Best on validation: trial {best.number}, accuracy {best.score[0]:.4f}{best_of}",
+            {"trial": best.number, **best.configuration},
+        )
+    ]
+    if result.test is not None:
+        lead, remark = f"Test accuracy of trial {best.number}:", "; test examples chose nothing"
+        correct, total = result.test.correct, result.test.total
+        findings.append(accuracy_finding("test", lead, correct, total, remark))
+    return findings
 
 
 def _trials_table(result: TuneResult) -> Table:
@@ -128,5 +146,5 @@ def _budget_phrase(result: TuneResult) -> str:
     whole = " (the whole space)" if budget["trials"] == result.space.size else ""
     return (
         f"Budget: {budget['trials']} configurations{whole}, {_HOW[result.tuner]}; at most "
-        f"{result.epochs} epochs each, {budget['epochs']} in all, {result.seconds:.0f} s"
-    )
+        f"{result.epochs} epochs each, {budget['epochs']} in all"
+    ) + (f", {result.seconds:.0f} s" if result.seconds else "")

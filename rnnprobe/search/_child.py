@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from pathlib import Path
-from zipfile import BadZipFile
 
 from rnnprobe.backend import peak_memory, reset_peak_memory, use_threads
 from rnnprobe.programs import Programs
@@ -51,7 +49,7 @@ class _Worker:
     def _train(self, task: TrialTask) -> TrialOutcome:
         training = Training(self._dataset, task.model, task.train, programs=self._programs)
         if task.load is not None:
-            _load(training, task.load)
+            training.load_if_whole(task.load)
         training.advance(task.epochs)
         if task.epochs is not None:
             if task.save is not None and not training.failed:
@@ -78,10 +76,3 @@ class _Worker:
             return False
         self._first_peak = self._first_peak or now
         return now - self._first_peak > _MOST_GROWTH
-
-
-def _load(training: Training, path: Path) -> None:
-    try:
-        training.load(path)
-    except (OSError, ValueError, KeyError, BadZipFile):
-        return  # it is trained from the beginning

@@ -35,8 +35,9 @@ class _DistinctMixin:
     seed: int
 
     def tried(self) -> list[Configuration]:
-        """Return the configurations of all trials."""
-        return [sample(self.space, trial.hyperparameters) for trial in self.trials.values()]
+        """Return the distinct configurations of all trials."""
+        found = [sample(self.space, trial.hyperparameters) for trial in self.trials.values()]
+        return list({tuple(c.values()): c for c in found}.values())
 
     def _random_values(self) -> dict[str, Any] | None:
         tried = self.tried()

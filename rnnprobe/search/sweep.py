@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import shutil
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +11,17 @@ from typing import Any
 from rnnprobe.errors import OutputError
 from rnnprobe.journal import Journal, read_experiment, read_results
 from rnnprobe.records import Run, SequenceDataset, check_checkpoints
-from rnnprobe.search.pool import Died, Pool
+from rnnprobe.search.pool import Pool
 from rnnprobe.search.results import CellRun, SweepResult, cell_key
 from rnnprobe.search.space import AXES, Configuration, SearchSpace, to_specs
-from rnnprobe.search.task import Execution, TrialOutcome, TrialTask, dead_run
+from rnnprobe.search.task import (
+    Execution,
+    TrialTask,
+    experiment,
+    folder_for_data,
+    outcome_entry,
+    run_folder,
+)
 
 _CONFIRMED_CELLS = 3
 
@@ -72,9 +76,9 @@ def sweep(
     for task in plan.tasks():
         check_checkpoints(task.train, dataset)
     started = time.perf_counter()
-    with _run_folder(execution) as folder:
+    with run_folder(execution) as folder:
         journal = Journal(folder, plan.experiment(dataset), resume=execution.resume)
-        with journal, _data_folder(folder) as data, execution.pool(dataset, data) as pool:
+        with journal, folder_for_data(folder) as data, execution.pool(dataset, data) as pool:
             runs = _Runs(plan, journal, pool, on_run, dataset.digest)
             runs.take_over(retry_dnf=execution.retry_dnf)
             runs.make(plan.tasks())
@@ -94,11 +98,11 @@ def load_sweep(run_dir: str | Path) -> SweepResult:
         OutputError: It is no run folder of a sweep.
     """
     folder = Path(run_dir)
-    experiment = read_experiment(folder)
-    if experiment is None or experiment["command"] != "sweep":
+    described = read_experiment(folder)
+    if described is None or described["command"] != "sweep":
         raise OutputError(f"'{folder}' is no run folder of a sweep.")
     entries, unreadable = read_results(folder)
-    plan = Plan.of(experiment)
+    plan = Plan.of(described)
     done = {entry["key"]: entry for entry in entries}
     return replace(plan.result(done, folder), unreadable=unreadable)
 
@@ -130,29 +134,17 @@ class Plan:
             self.task(configuration, self.repeats + self.confirm)
 
     @classmethod
-    def of(cls, experiment: Mapping[str, Any]) -> Plan:
+    def of(cls, described: Mapping[str, Any]) -> Plan:
         """Return the plan that `experiment` described."""
-        fixed, wanted = experiment["fixed"], experiment["wanted"]
+        fixed, wanted = described["fixed"], described["wanted"]
         space = SearchSpace(**fixed["axes"])
         return cls(space, wanted["repeats"], wanted["confirm"], fixed["seed"], fixed["settings"])
 
     def experiment(self, dataset: SequenceDataset) -> dict[str, Any]:
         """Return what a run folder says of itself; of what is fixed, a resumed run has the same."""
-        return {
-            "command": "sweep",
-            "fixed": {
-                "axes": {
-                    name: values
-                    for name, values in self.space.values.items()
-                    if values != (AXES[name].default,)
-                },
-                "settings": self.settings,
-                "seed": self.seed,
-                "data": {"name": dataset.name, "digest": dataset.digest},
-            },
-            "wanted": {"repeats": self.repeats, "confirm": self.confirm},
-            "source": dict(dataset.source),
-        }
+        axes = {n: v for n, v in self.space.values.items() if v != (AXES[n].default,)}
+        wanted = {"repeats": self.repeats, "confirm": self.confirm}
+        return experiment("sweep", axes, self.settings, self.seed, dataset, wanted)
 
     def task(self, configuration: Configuration, repeat: int) -> TrialTask:
         """Return one run; `repeat` counts from 1."""
@@ -232,35 +224,8 @@ class _Runs:
             if task.key not in self.done:
                 self._pool.add(task)
         for outcome in self._pool.outcomes():
-            task = outcome.task
-            if isinstance(outcome, Died):
-                dead = dead_run(task, self._digest, outcome.reason, outcome.seconds)
-                trial = TrialOutcome(dead, "")
-            else:
-                trial = outcome.value
-            entry = {"key": task.key, "run": trial.run.to_dict(), "hits": trial.hits}
+            entry = outcome_entry(outcome, self._digest)
             self._journal.append(entry)
-            self.done[task.key] = entry
+            self.done[entry["key"]] = entry
             if self._on_run:
-                self._on_run(trial.run, len(self.done), self._plan.num_runs)
-
-
-@contextlib.contextmanager
-def _run_folder(execution: Execution) -> Iterator[Path]:
-    if execution.run_dir is not None:
-        yield execution.run_dir
-        return
-    with tempfile.TemporaryDirectory(prefix="rnnprobe-") as folder:
-        yield Path(folder)
-
-
-@contextlib.contextmanager
-def _data_folder(folder: Path) -> Iterator[Path]:
-    """Give a folder for the arrays; what a killed process left there is replaced."""
-    path = folder / "data"
-    shutil.rmtree(path, ignore_errors=True)
-    path.mkdir()
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
+                self._on_run(Run.from_dict(entry["run"]), len(self.done), self._plan.num_runs)

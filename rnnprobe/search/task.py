@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Hashable
+import shutil
+import tempfile
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rnnprobe._versions import versions
 from rnnprobe.records import ModelSpec, Run, SequenceDataset, TrainSpec
 from rnnprobe.search._shared import SharedDataset
 from rnnprobe.search.limits import automatic_workers, available_memory, check_memory_limit
-from rnnprobe.search.pool import Pool
+from rnnprobe.search.pool import Died, Done, Pool
 
 _SHARE_OF_FREE_MEMORY = 0.9
 
@@ -137,3 +140,67 @@ def dead_run(task: TrialTask, dataset_digest: str, message: str, seconds: float)
         versions=versions(),
         message=message,
     )
+
+
+def outcome_entry(outcome: Done | Died, dataset_digest: str) -> dict[str, Any]:
+    """Return what the journal keeps of a task: its `key`, its `run`, and the `hits`."""
+    task = outcome.task
+    if isinstance(outcome, Died):
+        run = dead_run(task, dataset_digest, outcome.reason, outcome.seconds)
+        trial = TrialOutcome(run, "")
+    else:
+        trial = outcome.value
+    return {"key": task.key, "run": trial.run.to_dict(), "hits": trial.hits}
+
+
+def experiment(
+    command: str,
+    axes: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    seed: int,
+    dataset: SequenceDataset,
+    wanted: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return what a run folder says of itself.
+
+    Args:
+        command: What was called.
+        axes: Their values, where they are not the command's defaults.
+        settings: What else decides what comes out.
+        seed: Of the first run.
+        dataset: What is trained on; its digest must stay the same, its source is a reminder.
+        wanted: How many runs; it may change when the run is resumed.
+    """
+    return {
+        "command": command,
+        "fixed": {
+            "axes": {name: list(values) for name, values in axes.items()},
+            "settings": dict(settings),
+            "seed": seed,
+            "data": {"name": dataset.name, "digest": dataset.digest},
+        },
+        "wanted": dict(wanted or {}),
+        "source": dict(dataset.source),
+    }
+
+
+@contextlib.contextmanager
+def run_folder(execution: Execution) -> Iterator[Path]:
+    """Give the folder that keeps the results, or one that is dropped at the end."""
+    if execution.run_dir is not None:
+        yield execution.run_dir
+        return
+    with tempfile.TemporaryDirectory(prefix="rnnprobe-") as folder:
+        yield Path(folder)
+
+
+@contextlib.contextmanager
+def folder_for_data(folder: Path) -> Iterator[Path]:
+    """Give a folder for what can be made again; what a killed process left there is dropped."""
+    path = folder / "scratch"
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir()
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)

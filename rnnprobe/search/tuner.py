@@ -1,26 +1,41 @@
-"""`tune`: a KerasTuner search whose trials rnnprobe trains and records itself."""
+"""`tune`: KerasTuner's oracles choose, children train, the journal remembers."""
 
 from __future__ import annotations
 
-import tempfile
+import itertools
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import keras
-from keras_tuner.engine.base_tuner import BaseTuner
-from keras_tuner.errors import FatalError
 
 from rnnprobe._registry import unknown_name
-from rnnprobe._versions import versions
-from rnnprobe.errors import TrainingError
+from rnnprobe.errors import OutputError, TrainingError
+from rnnprobe.journal import Journal, read_experiment, read_results
 from rnnprobe.records import Run, SequenceDataset
 from rnnprobe.search import TUNERS
 from rnnprobe.search.hypermodel import sample
 from rnnprobe.search.oracles import OBJECTIVE, build_oracle
-from rnnprobe.search.space import Configuration, SearchSpace, to_specs
+from rnnprobe.search.pool import Pool
+from rnnprobe.search.results import cell_key
+from rnnprobe.search.space import AXES, Configuration, SearchSpace, to_specs
+from rnnprobe.search.task import (
+    Execution,
+    TrialTask,
+    experiment,
+    folder_for_data,
+    outcome_entry,
+    run_folder,
+)
 from rnnprobe.training import Evaluation, Training, evaluate
+
+STATES = "states"
+_BY_BAYES = "Gaussian process"
+
+Entry = Mapping[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +46,7 @@ class Trial:
         number: From 1, in the order of their first start.
         configuration: A value per axis; None where the axis means nothing.
         chosen: How it came to be tried.
-        run: What came of it; `seconds` adds all its stages up, tracing included.
+        run: What came of it.
         promoted_after: Numbers of epochs after which Hyperband let it go on.
     """
 
@@ -44,7 +59,7 @@ class Trial:
     @property
     def epochs(self) -> int:
         """Epochs that it was trained for."""
-        return len(self.run.history["loss"])
+        return len(self.run.history.get("loss", ()))
 
     @property
     def score(self) -> tuple[float, float]:
@@ -60,25 +75,33 @@ class TuneResult:
 
     Args:
         trials: All configurations in the order of their start.
-        best: The one with the best validation accuracy.
-        model: Its model.
-        test: That model on the test part, which chose nothing.
         space: What was searched.
         tuner: How.
+        budget: How many configurations were asked for.
         epochs: The most epochs per configuration.
         seed: Of the search and of every training run.
-        seconds: Wall time of the search.
+        seconds: Wall time of the search; what was resumed is not in it.
+        run_dir: Where the results are kept, or None.
+        model: The best trial's; None where the search is not over.
+        test: That model on the test part, which chose nothing; None as before.
     """
 
     trials: tuple[Trial, ...]
-    best: Trial
-    model: keras.Model
-    test: Evaluation
     space: SearchSpace
     tuner: str
+    budget: int
     epochs: int
     seed: int
-    seconds: float
+    seconds: float = 0.0
+    run_dir: Path | None = None
+    model: keras.Model | None = None
+    test: Evaluation | None = None
+
+    @property
+    def best(self) -> Trial | None:
+        """The finished trial with the best validation accuracy, the first one at a tie."""
+        finished = [trial for trial in self.trials if trial.run.status == "ok"]
+        return max(finished, key=lambda trial: trial.score, default=None)
 
 
 OnTrial = Callable[[Trial, int], None]
@@ -92,6 +115,7 @@ def tune(
     trials: int = 12,
     epochs: int = 9,
     seed: int = 0,
+    execution: Execution | None = None,
     on_trial: OnTrial | None = None,
 ) -> TuneResult:
     """Search a space for the configuration with the best validation accuracy.
@@ -104,10 +128,14 @@ def tune(
         trials: How many distinct configurations, at least 1; a smaller space is searched whole.
         epochs: The most epochs per configuration, at least 1.
         seed: Of the search and of every training run, at least 0.
+        execution: How many processes, their limits, and the folder that keeps the results. The
+            trials do not depend on it, but those of `bayesian` on the number of workers: each is
+            chosen by what is known when it starts.
         on_trial: Called with a trial whenever one was trained, and how many there will be.
 
     Raises:
         TrainingError: No trial finished.
+        OutputError: The run folder belongs to another search, or cannot be written.
 
     Example:
         >>> import rnnprobe
@@ -115,161 +143,261 @@ def tune(
         >>> found = rnnprobe.tune(dataset, rnnprobe.SearchSpace(units=[16, 32]), trials=2)
         ...                                                                    # doctest: +SKIP
     """
-    if tuner not in TUNERS:
-        raise unknown_name("tuner", tuner, list(TUNERS))
-    for name, value, least in (("trials", trials, 1), ("epochs", epochs, 1), ("seed", seed, 0)):
-        if value < least:
-            raise ValueError(f"`{name} >= {least}` must hold, but got {name}={value}.")
-    space = space or SearchSpace.for_tuning()
+    space, execution = space or SearchSpace.for_tuning(), execution or Execution()
+    wanted = Wanted(space, tuner, trials, epochs, seed, execution.num_workers)
     started = time.perf_counter()
-    oracle = build_oracle(tuner, space, trials=min(trials, space.size), epochs=epochs, seed=seed)
-    with tempfile.TemporaryDirectory(prefix="rnnprobe-") as directory:
-        engine = _RecordingTuner(oracle, directory=directory, project_name="tune")
-        engine.prepare(dataset, space, epochs, seed, min(trials, space.size), on_trial)
-        try:
-            engine.search()
-        except FatalError as exc:
-            raise exc.__cause__ or exc from None
-    best = engine.best
-    if best is None:
-        first = next(iter(engine.records.values())).run.message if engine.records else "none began"
-        raise TrainingError(f"No trial finished, of {len(engine.records)}. The first: {first}.")
-    model = engine.trainings[best.number].model
-    return TuneResult(
-        trials=tuple(engine.records.values()),
-        best=best,
-        model=model,
-        test=evaluate(model, dataset.test, best.run.train.loss),
-        space=space,
-        tuner=tuner,
-        epochs=epochs,
-        seed=seed,
-        seconds=time.perf_counter() - started,
-    )
+    with run_folder(execution) as folder:
+        journal = Journal(folder, wanted.experiment(dataset), resume=execution.resume)
+        with journal, folder_for_data(folder) as scratch:
+            (folder / STATES).mkdir(exist_ok=True)
+            with execution.pool(dataset, scratch) as pool:
+                search = _Search(wanted, dataset, journal, pool, scratch)
+                search.run(on_trial, retry_dnf=execution.retry_dnf)
+            result = wanted.result(search.entries, execution.run_dir)
+            if result.best is None:
+                first = result.trials[0].run.message if result.trials else "none began"
+                raise TrainingError(f"No trial finished, of {len(result.trials)}. First: {first}.")
+            training = search.trained(result.best)
+            shutil.rmtree(folder / STATES)
+    test = evaluate(training.model, dataset.test, result.best.run.train.loss)
+    seconds = time.perf_counter() - started
+    return replace(result, model=training.model, test=test, seconds=seconds)
 
 
-class _RecordingTuner(BaseTuner):
-    """Runs the oracle's trials in this process.
+def load_tune(run_dir: str | Path) -> TuneResult:
+    """Return what a run folder holds of a search, whole or not, without a model.
 
-    Not `keras_tuner.Tuner`, whose `run_trial` imports tensorboard, writes every checkpoint and
-    keeps the best epoch alone.
+    Raises:
+        OutputError: It is no run folder of a search.
     """
+    folder = Path(run_dir)
+    described = read_experiment(folder)
+    if described is None or described["command"] != "tune":
+        raise OutputError(f"'{folder}' is no run folder of a search.")
+    fixed = described["fixed"]
+    settings = fixed["settings"]
+    space = SearchSpace.for_tuning(**fixed["axes"])
+    wanted = Wanted(
+        space, settings["tuner"], settings["trials"], settings["epochs"], fixed["seed"], 1
+    )
+    return wanted.result(read_results(folder)[0], folder)
 
-    def prepare(
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a search is to do; arguments as of `tune`."""
+
+    space: SearchSpace
+    tuner: str
+    trials: int
+    epochs: int
+    seed: int
+    workers: int
+
+    def __post_init__(self) -> None:
+        if self.tuner not in TUNERS:
+            raise unknown_name("tuner", self.tuner, list(TUNERS))
+        for name, least in (("trials", 1), ("epochs", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if value < least:
+                raise ValueError(f"`{name} >= {least}` must hold, but got {name}={value}.")
+
+    @property
+    def budget(self) -> int:
+        """How many configurations there will be."""
+        return min(self.trials, self.space.size)
+
+    def experiment(self, dataset: SequenceDataset) -> dict[str, Any]:
+        """Return what a run folder says of itself."""
+        settings: dict[str, Any] = {"tuner": self.tuner, "trials": self.trials}
+        settings["epochs"] = self.epochs
+        if self.tuner == "bayesian":
+            settings["workers"] = self.workers
+        axes = {n: v for n, v in self.space.values.items() if v != AXES[n].tuned}
+        return experiment("tune", axes, settings, self.seed, dataset)
+
+    def result(self, entries: Iterable[Entry], run_dir: Path | None) -> TuneResult:
+        """Return the trials that these entries tell of; of one trial the last stage counts."""
+        trials = {trial.number: trial for trial in map(trial_of, entries)}
+        ordered = tuple(trials[number] for number in sorted(trials))
+        return TuneResult(
+            ordered, self.space, self.tuner, self.budget, self.epochs, self.seed, run_dir=run_dir
+        )
+
+
+def trial_of(entry: Entry) -> Trial:
+    """Return the trial that an entry of the journal tells of."""
+    told, run = entry["trial"], Run.from_dict(entry["run"])
+    promoted = tuple(told["promoted_after"])
+    return Trial(told["number"], told["configuration"], told["chosen"], run, promoted)
+
+
+@dataclass
+class _Open:
+    """A trial of KerasTuner's that has not been reported to it."""
+
+    trial: Any
+    told: dict[str, Any]
+    task: TrialTask
+    entry: Entry | None = None
+
+
+class _Search:
+    """Asks the oracle, trains, and reports, so that the same trials come whatever ends first."""
+
+    def __init__(
         self,
+        wanted: Wanted,
         dataset: SequenceDataset,
-        space: SearchSpace,
-        epochs: int,
-        seed: int,
-        expected: int,
-        on_trial: OnTrial | None,
+        journal: Journal,
+        pool: Pool,
+        scratch: Path,
     ) -> None:
-        """Say what to train; KerasTuner's constructor has no room for it."""
-        self.dataset, self.space, self.epochs, self.seed = dataset, space, epochs, seed
-        self.expected, self.on_trial = expected, on_trial
-        self.records: dict[int, Trial] = {}
-        self.trainings: dict[int, Training] = {}
-        self._number_of: dict[str, int] = {}
+        self._wanted, self._dataset, self._journal = wanted, dataset, journal
+        self._pool = pool
+        self._open: dict[str, _Open] = {}
+        self._first: dict[str, dict[str, Any]] = {}
+        """What is told of the trial that a trial of KerasTuner's belongs to, by its id."""
+        self._known: dict[str, Entry] = {}
+        self.entries: list[Entry] = []
+        self._oracle = build_oracle(
+            wanted.tuner,
+            wanted.space,
+            trials=wanted.budget,
+            epochs=wanted.epochs,
+            seed=wanted.seed,
+        )
+        self._oracle._set_project_dir(str(scratch), "oracle")
 
-    def run_trial(self, trial: Any, *fit_args: Any, **fit_kwargs: Any) -> dict[str, float]:
-        """Train a new configuration, or one that Hyperband promotes for longer.
+    def run(self, on_trial: OnTrial | None, *, retry_dnf: bool) -> None:
+        """Try as many configurations as wanted."""
+        for entry in self._journal.entries:
+            if not (retry_dnf and entry["run"]["status"] != "ok"):
+                self._known[entry["key"]] = entry
+        self._begin_all()
+        for outcome in self._pool.outcomes():
+            told = next(o.told for o in self._open.values() if o.task is outcome.task)
+            entry = {**outcome_entry(outcome, self._dataset.digest), "trial": told}
+            self._journal.append(entry)
+            self._end(outcome.task.key, entry)
+            if on_trial:
+                on_trial(trial_of(entry), self._wanted.budget)
+            self._begin_all()
 
-        Whatever else goes wrong than the training itself ends the search: KerasTuner would take
-        it for a failed trial and go on.
-        """
-        del fit_args, fit_kwargs
-        try:
-            return self._run_trial(trial)
-        except Exception as exc:
-            raise FatalError(str(exc)) from exc
+    def _begin_all(self) -> None:
+        while self._may_begin():
+            trial = self._oracle.create_trial(f"trial-{len(self._first)}")
+            if trial.status != "RUNNING":  # all were begun, or a round has to end first
+                return
+            opened = self._opened(trial)
+            self._open[opened.task.key] = opened
+            if opened.task.key in self._known:
+                self._end(opened.task.key, self._known[opened.task.key])
+            else:
+                self._pool.add(opened.task)
 
-    def _run_trial(self, trial: Any) -> dict[str, float]:
+    def _may_begin(self) -> bool:
+        """Whether one more trial may run; for Bayes also, whether enough of those before ended."""
+        if self._wanted.tuner == "bayesian":
+            return len(self._open) < self._wanted.workers
+        return sum(o.entry is None for o in self._open.values()) < self._wanted.workers
+
+    def _opened(self, trial: Any) -> _Open:
         values = trial.hyperparameters.values
         parent = values.get("tuner/trial_id")
-        number = self._number_of[parent] if parent else len(self.records) + 1
-        self._number_of[trial.trial_id] = number
-        epochs = values.get("tuner/epochs", self.epochs)
+        epochs = values.get("tuner/epochs", self._wanted.epochs)
+        configuration = sample(self._wanted.space, trial.hyperparameters)
         if parent:
-            record = self.records[number]
-            record = replace(record, promoted_after=(*record.promoted_after, record.epochs))
+            told = dict(self._first[parent])
+            told["promoted_after"] = [*told["promoted_after"], values["tuner/initial_epoch"]]
         else:
-            record = self._begin(number, trial)
-        record = self._train(record, epochs)
-        self.records[number] = record
-        self._forget()
-        if self.on_trial:
-            self.on_trial(record, self.expected)
-        # A trial that died counts as finished with the worst score: KerasTuner's Hyperband never
-        # ends a bracket with a failed trial in it, and its Gaussian process would ignore it.
-        return {OBJECTIVE: max(record.score[0], 0.0)}
+            numbers = {told["number"] for told in self._first.values()}
+            told = {
+                "number": len(numbers) + 1,
+                "configuration": configuration,
+                "chosen": self._chosen(trial),
+                "promoted_after": [],
+            }
+        self._first[trial.trial_id] = told
+        model, train = to_specs(configuration, epochs=epochs, seed=self._wanted.seed)
+        state = self._state(told["number"])
+        key = f"{cell_key(configuration)} seed={self._wanted.seed} epochs={epochs}"
+        return _Open(trial, told, TrialTask(key, model, train, epochs, load=state, save=state))
 
-    def _begin(self, number: int, trial: Any) -> Trial:
-        configuration = sample(self.space, trial.hyperparameters)
-        model_spec, train_spec = to_specs(configuration, epochs=self.epochs, seed=self.seed)
-        run = Run(
-            dataset_digest=self.dataset.digest,
-            model=model_spec,
-            train=train_spec,
-            status="dnf",
-            history={"loss": []},
-            metrics={},
-            seconds=0.0,
-            peak_memory=None,
-            parameters=0,
-            versions=versions(),
-        )
-        return Trial(number, configuration, self._chosen(trial), run)
+    def _state(self, number: int) -> Path:
+        return self._journal.folder / STATES / f"{number}.npz"
 
     def _chosen(self, trial: Any) -> str:
         bracket = trial.hyperparameters.values.get("tuner/bracket")
         if bracket is not None:
             return f"random, bracket {bracket}"
-        initial = getattr(self.oracle, "num_initial_points", None)
-        if initial is not None and len(self.records) >= initial:
-            return "Gaussian process"
-        return "random"
+        initial = getattr(self._oracle, "num_initial_points", None)
+        return "random" if initial is None or self._num_completed() < initial else _BY_BAYES
 
-    def _train(self, record: Trial, epochs: int) -> Trial:
-        started = time.perf_counter()
-        number = record.number
-        try:
-            if number not in self.trainings:
-                self.trainings[number] = Training(self.dataset, record.run.model, record.run.train)
-            training = self.trainings[number]
-            training.advance(epochs)
-            run = training.run()
-        except Exception as exc:  # whatever kills one trial must not end the search
-            reason = "oom" if _is_out_of_memory(exc) else "error"
-            run = replace(record.run, status="dnf", message=f"{reason}: {_first_line(exc)}")
-        seconds = record.run.seconds + time.perf_counter() - started
-        trained = replace(run.train, epochs=epochs)
-        return replace(record, run=replace(run, train=trained, seconds=seconds))
+    def _num_completed(self) -> int:
+        return sum(trial.status == "COMPLETED" for trial in self._oracle.trials.values())
 
-    @property
-    def best(self) -> Trial | None:
-        """The finished trial with the best score, the first one at a tie."""
-        finished = [record for record in self.records.values() if record.run.status == "ok"]
-        return max(finished, key=lambda record: record.score, default=None)
+    def _end(self, key: str, entry: Entry) -> None:
+        self._open[key].entry = entry
+        self.entries.append(entry)
+        for ready in self._ready():
+            self._report(self._open.pop(ready))
+        self._forget()
+
+    def _ready(self) -> list[str]:
+        """Return what may be reported, such that the oracle's answers do not depend on speed.
+
+        Random draws depend on no result. A round of Hyperband is reported as a whole, for
+        KerasTuner would promote before it has ended. Bayes hears of trials in their order.
+        """
+        ended = [key for key, opened in self._open.items() if opened.entry is not None]
+        if self._wanted.tuner == "bayesian":
+            return list(itertools.takewhile(lambda key: key in ended, list(self._open)))
+        if self._wanted.tuner == "hyperband":
+            running = {self._round(o) for o in self._open.values() if o.entry is None}
+            return [key for key in ended if self._round(self._open[key]) not in running]
+        return ended
+
+    def _round(self, opened: _Open) -> tuple[int, int] | None:
+        """Return bracket and round, unless nothing more depends on it."""
+        for bracket in self._oracle._brackets:
+            for number, stage in enumerate(bracket["rounds"]):
+                if any(info["id"] == opened.trial.trial_id for info in stage):
+                    return bracket["bracket_num"], number
+        return None
+
+    def _report(self, opened: _Open) -> None:
+        # A trial that died counts as finished with the worst score: KerasTuner's Hyperband never
+        # ends a bracket with a failed trial in it, and its Gaussian process would ignore it.
+        metrics = opened.entry["run"]["metrics"] if opened.entry else {}
+        died = not opened.entry or opened.entry["run"]["status"] != "ok"
+        score = 0.0 if died else metrics[OBJECTIVE]
+        self._oracle.update_trial(opened.trial.trial_id, {OBJECTIVE: score})
+        opened.trial.status = "COMPLETED"
+        self._oracle.end_trial(opened.trial)
 
     def _forget(self) -> None:
-        """Drop models that are neither open to promotion nor the best of those that are not.
+        """Drop states that are neither open to promotion nor the best of those that are not.
 
         An open one may still get worse, so it does not make the best of the others superfluous.
         """
-        keep = set()
-        for bracket in getattr(self.oracle, "_brackets", []):
+        keep = {opened.told["number"] for opened in self._open.values()}
+        for bracket in getattr(self._oracle, "_brackets", []):
             for stage in bracket["rounds"]:
-                keep |= {self._number_of.get(info["id"]) for info in stage}
-        closed = [record for number, record in self.records.items() if number not in keep]
+                keep |= {self._first[info["id"]]["number"] for info in stage}
+        trials = self._wanted.result(self.entries, None).trials
+        closed = [trial for trial in trials if trial.number not in keep]
         if closed:
-            keep.add(max(closed, key=lambda record: record.score).number)
-        self.trainings = {n: training for n, training in self.trainings.items() if n in keep}
+            keep.add(max(closed, key=lambda trial: trial.score).number)
+        for trial in trials:
+            if trial.number not in keep:
+                self._state(trial.number).unlink(missing_ok=True)
 
-
-def _is_out_of_memory(exc: Exception) -> bool:
-    return isinstance(exc, MemoryError) or type(exc).__name__ == "ResourceExhaustedError"
-
-
-def _first_line(exc: Exception) -> str:
-    lines = str(exc).strip().splitlines()
-    return f"{type(exc).__name__}: {lines[0]}" if lines else type(exc).__name__
+    def trained(self, trial: Trial) -> Training:
+        """Return the training of a trial as it ended, from its state or once more."""
+        training = Training(self._dataset, trial.run.model, trial.run.train)
+        training.load_if_whole(self._state(trial.number))
+        if training.epochs_done != trial.epochs:
+            training = Training(self._dataset, trial.run.model, trial.run.train)
+            training.advance(trial.epochs)
+        return training

@@ -82,7 +82,8 @@ def test_the_pivot_and_what_follows_from_it(cli: Cli, grid: list[str], tmp_path:
         "Best on validation: units", "the best of 6 cells", "Its test accuracy: ",
         "Run again with fresh seeds (n = 1)", "Best learning rate by units:",
         "exact analysis of variance of the complete factorial, 12 runs",
-        "`rnnprobe train --cell rnn --units", "Accuracy against time", "| Train 1 | Train 2 | Test |",
+        "`rnnprobe train --cell rnn --units", "Accuracy against time",
+        "| Train 1 | Train 2 | Test |",
     ):  # fmt: skip
         assert said in squeezed(result.out), said
     assert "run 15 of 15: units" in result.err

@@ -1,14 +1,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import keras_tuner
 import numpy as np
 import pytest
 
-from rnnprobe import RecurrentHyperModel, SearchSpace, SequenceDataset, tune
-from rnnprobe.errors import TrainingError, UnknownNameError
+from rnnprobe import (
+    Execution,
+    RecurrentHyperModel,
+    SearchSpace,
+    SequenceDataset,
+    load_tune,
+    sweep,
+    tune,
+)
+from rnnprobe.errors import OutputError, TrainingError, UnknownNameError
+from rnnprobe.journal import RESULTS
 from rnnprobe.search import TUNERS
 from rnnprobe.search.hypermodel import encode, hyperparameters, sample
 from rnnprobe.search.oracles import BudgetHyperbandOracle, build_oracle
@@ -42,6 +52,59 @@ def test_a_search_tries_distinct_configurations_and_repeats_with_its_seed(
     again = tune(values, SPACE, tuner=tuner, trials=5, epochs=3)
     assert table(first) == table(again)
     assert first.test == again.test
+
+
+@pytest.mark.parametrize("tuner", ["hyperband", "random"])
+def test_the_trials_do_not_depend_on_the_number_of_workers(
+    tuner: str, values: SequenceDataset
+) -> None:
+    results = [
+        tune(values, SPACE, tuner=tuner, trials=7, epochs=3, execution=Execution(workers=workers))
+        for workers in (1, 2, 3)
+    ]
+    assert table(results[0]) == table(results[1]) == table(results[2])
+    assert results[0].test == results[1].test == results[2].test
+
+
+@pytest.mark.parametrize(
+    ("tuner", "kept"), [("hyperband", 0), ("hyperband", 4), ("bayesian", 3), ("random", 3)]
+)
+def test_a_resumed_search_ends_as_an_undisturbed_one(
+    tuner: str, kept: int, values: SequenceDataset, tmp_path: Path
+) -> None:
+    """Also where the states of what was trained, and half a line, were lost."""
+    folder = tmp_path / "run"
+
+    def run(**options: Any) -> TuneResult:
+        execution = Execution(workers=2, run_dir=folder, **options)
+        return tune(values, SPACE, tuner=tuner, trials=5, epochs=3, execution=execution)
+
+    whole = run()
+    lines = (folder / RESULTS).read_text().splitlines(keepends=True)
+    (folder / RESULTS).write_text("".join(lines[:kept]) + lines[kept][:50])
+    part = load_tune(folder)
+    assert len(part.trials) <= kept
+    assert part.model is None
+    resumed = run(resume=True)
+    assert table(resumed) == table(whole) == table(load_tune(folder))
+    assert resumed.test == whole.test
+    assert sorted((folder / RESULTS).read_text().splitlines()[:kept]) == sorted(
+        line.rstrip() for line in lines[:kept]
+    )
+    assert sorted(path.name for path in folder.iterdir()) == ["experiment.json", RESULTS]
+
+
+def test_a_folder_of_another_search_is_refused(values: SequenceDataset, tmp_path: Path) -> None:
+    space = SearchSpace(cell="rnn", units=2)
+    first = Execution(run_dir=tmp_path / "run")
+    tune(values, space, trials=1, epochs=1, execution=first)
+    again = Execution(run_dir=tmp_path / "run", resume=True)
+    with pytest.raises(OutputError, match="another experiment: --epochs is 1 there and 2 here"):
+        tune(values, space, trials=1, epochs=2, execution=again)
+    with pytest.raises(OutputError, match="another experiment: its command is tune there"):
+        sweep(values, space, execution=again)
+    with pytest.raises(OutputError, match="no run folder of a search"):
+        load_tune(tmp_path / "none")
 
 
 def check_best(result: TuneResult, values: SequenceDataset) -> None:
