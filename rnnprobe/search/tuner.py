@@ -156,7 +156,9 @@ def tune(
             result = wanted.result(search.entries, execution.run_dir)
             if result.best is None:
                 first = result.trials[0].run.message if result.trials else "none began"
-                raise TrainingError(f"No trial finished, of {len(result.trials)}. First: {first}.")
+                raise TrainingError(
+                    f"No trial finished, of {len(result.trials)}. The first: {first}."
+                )
             training = search.trained(result.best)
             shutil.rmtree(folder / STATES)
     test = evaluate(training.model, dataset.test, result.best.run.train.loss)
