@@ -11,12 +11,16 @@ import keras
 import numpy as np
 
 from rnnprobe.backend import TrainSteps, resident, train_steps
+from rnnprobe.cells import CELLS
 from rnnprobe.classifier import KerasClassifier
 from rnnprobe.errors import DataError
 from rnnprobe.models import build_model, compile_model
 from rnnprobe.records import Array, ModelSpec, SequenceDataset, TrainSpec
 
 _KEPT = 6
+# Measured on 2 cores, batch 32, a step fused by XLA against one that is not: lstm of 16 units 3.3
+# times as fast, 64 2.1, 128 1.2, 256 0.95, 512 0.7; a cnn 0.5. Compiling takes 0.6 to 1.1 s more.
+_MOST_FUSED_UNITS = 96
 
 
 class Program(NamedTuple):
@@ -58,7 +62,8 @@ class Programs:
             set_state(self._programs[key].model, get_state(model))
             return self._programs[key]
         weights = class_weights(train_spec, self._dataset)
-        steps = train_steps(model, self._examples, weights)
+        fuse = model_spec.cell in CELLS and model_spec.units <= _MOST_FUSED_UNITS
+        steps = train_steps(model, self._examples, weights, fuse=fuse)
         program = Program(model, steps, KerasClassifier(model, output="logits"))
         if ":" not in model_spec.cell:  # the user's own may hold what is no variable
             self._programs[key] = program

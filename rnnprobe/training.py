@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
@@ -18,16 +19,14 @@ import numpy as np
 from rnnprobe._files import atomic_path
 from rnnprobe._versions import versions
 from rnnprobe.backend import make_deterministic, peak_memory
-from rnnprobe.classifier import KerasClassifier
 from rnnprobe.errors import DataError, ModelError
-from rnnprobe.models import build_loss
+from rnnprobe.evaluation import Evaluation, measure
 from rnnprobe.programs import Programs, get_state, set_state
 from rnnprobe.records import (
     Array,
     ModelSpec,
     Run,
     SequenceDataset,
-    Split,
     TrainSpec,
     check_checkpoints,
 )
@@ -44,23 +43,6 @@ class Trained(NamedTuple):
 
     run: Run
     model: keras.Model
-
-
-class Evaluation(NamedTuple):
-    """A model on one part: mean loss, number right, number of examples, and which were right.
-
-    `hits` holds one bit an example, as `numpy.packbits` packs them.
-    """
-
-    loss: float
-    correct: int
-    total: int
-    hits: bytes
-
-    @property
-    def accuracy(self) -> float:
-        """Share right, in [0, 1]."""
-        return self.correct / self.total
 
 
 class Training:
@@ -101,7 +83,7 @@ class Training:
         self.train_spec = train_spec
         check_checkpoints(train_spec, dataset)
         make_deterministic()
-        keras.utils.set_random_seed(train_spec.seed)
+        _set_seed(train_spec.seed, users_code=":" in model_spec.cell)
         self._program = (programs or Programs(dataset)).fresh(model_spec, train_spec)
         self.model = self._program.model
         self.failed = ""
@@ -183,7 +165,7 @@ class Training:
             self._steps_per_call = min(2 * self._steps_per_call, most)
             losses += batch_losses.tolist()
             right += batch_right.tolist()
-            sizes += [batches.shape[1]] * len(batches)
+            sizes += (batches >= 0).sum(axis=1).tolist()
             self._report_steps(losses, right, sizes, len(batches))
             bad = np.flatnonzero(~np.isfinite(batch_losses))
             if bad.size:
@@ -191,26 +173,25 @@ class Training:
                 self.failed = f"nan: the loss is {batch_losses[bad[0]]} at step {step}"
                 break
             self._right += batch_right.tolist()
-            self._sizes += [batches.shape[1]] * len(batches)
+            self._sizes += sizes[-len(batches) :]
         return losses, right, sizes
 
     def _batches(self, epoch: int) -> Iterator[Array]:
-        """Yield int32 (num_steps, batch_size): the examples of the next steps of an epoch."""
+        """Yield int32 (num_steps, batch_size): the examples of the next steps, -1 for none."""
         # Ordered here and not by Keras: its order would follow from all that was drawn before, and
         # setting the global seed anew makes TensorFlow prepare its functions again (0.25 s).
         rng = np.random.default_rng([self.train_spec.seed, epoch])
         order = rng.permutation(len(self.dataset.train)).astype(np.int32)
         size = self.train_spec.batch_size
-        whole = len(order) // size
+        missing = self._steps_per_epoch * size - len(order)
+        filled = np.pad(order, (0, missing), constant_values=-1)
         left = (self.train_spec.steps or math.inf) - epoch * self._steps_per_epoch
-        batches = order[: whole * size].reshape(whole, size)[: int(min(left, whole))]
+        batches = filled.reshape(-1, size)[: int(min(left, self._steps_per_epoch))]
         done = 0
         while done < len(batches):
             chosen = batches[done : done + self._steps_per_call]
             done += len(chosen)
             yield chosen
-        if len(order) % size and left > whole:
-            yield order[np.newaxis, whole * size :]
 
     def _report_steps(
         self, losses: list[float], right: list[int], sizes: list[int], latest: int
@@ -228,7 +209,7 @@ class Training:
     def _validate(self) -> Evaluation | None:
         validation = self.dataset.validation
         try:
-            measured = _evaluate(self._program.classifier, validation, self.train_spec.loss)
+            measured = measure(self._program.classifier, validation, self.train_spec.loss)
         except ModelError:
             # What build_model built returns logits of the right shape: they are not finite.
             loss = math.nan
@@ -319,13 +300,25 @@ class Training:
         run = self.run()
         if run.status != "ok":
             return run
-        test = _evaluate(self._program.classifier, self.dataset.test, self.train_spec.loss)
+        test = measure(self._program.classifier, self.dataset.test, self.train_spec.loss)
         measured = {
             "test_loss": test.loss,
             "test_accuracy": test.accuracy,
             "test_correct": test.correct,
         }
         return replace(run, metrics={**run.metrics, **measured})
+
+
+def _set_seed(seed: int, *, users_code: bool) -> None:
+    """Let what Keras draws follow from the seed.
+
+    Keras's layers draw by Python's generator. The seeds of TensorFlow and NumPy are for what the
+    user's code may draw; TensorFlow's makes it prepare all its functions again (0.2 s).
+    """
+    if users_code:
+        keras.utils.set_random_seed(seed)
+    else:
+        random.seed(seed)
 
 
 def _numbered(arrays: Mapping[str, Array], name: str) -> list[Array]:
@@ -370,19 +363,6 @@ def train(
     training.advance()
     training.finish()
     return Trained(training.tested(), training.model)
-
-
-def evaluate(model: keras.Model, split: Split, loss: str = "cross-entropy") -> Evaluation:
-    """Measure a model of logits on one part of a data set."""
-    return _evaluate(KerasClassifier(model, output="logits"), split, loss)
-
-
-def _evaluate(classifier: KerasClassifier, split: Split, loss: str) -> Evaluation:
-    logits = classifier.logits(split.x, split.mask)
-    mean_loss = float(keras.ops.convert_to_numpy(build_loss(loss)(split.y, logits)))
-    right = logits.argmax(axis=1) == split.y
-    hits = np.packbits(right).tobytes()
-    return Evaluation(mean_loss, int(right.sum()), len(split), hits)
 
 
 def model_metadata(

@@ -25,7 +25,7 @@ ROWS = (
     ("backend", "cells", "baselines"),
     ("models",),
     ("classifier",),
-    ("programs",),
+    ("programs", "evaluation"),
     ("training", "opening"),
     ("confusions",),
     ("search",),

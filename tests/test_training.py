@@ -9,8 +9,9 @@ import pytest
 
 from rnnprobe import ModelSpec, Run, SequenceDataset, TrainSpec, load_dataset, train
 from rnnprobe.errors import DataError
+from rnnprobe.evaluation import evaluate
 from rnnprobe.programs import Programs, class_weights
-from rnnprobe.training import Training, evaluate
+from rnnprobe.training import Training
 
 SPEC = ModelSpec("gru", units=6)
 FAST = TrainSpec(learning_rate=0.02, epochs=3)

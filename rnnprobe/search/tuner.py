@@ -14,6 +14,7 @@ import keras
 
 from rnnprobe._registry import unknown_name
 from rnnprobe.errors import OutputError, TrainingError
+from rnnprobe.evaluation import Evaluation, evaluate
 from rnnprobe.journal import Journal, read_experiment, read_results
 from rnnprobe.records import Run, SequenceDataset
 from rnnprobe.search import TUNERS
@@ -30,7 +31,7 @@ from rnnprobe.search.task import (
     outcome_entry,
     run_folder,
 )
-from rnnprobe.training import Evaluation, Training, evaluate
+from rnnprobe.training import Training
 
 STATES = "states"
 _BY_BAYES = "Gaussian process"
