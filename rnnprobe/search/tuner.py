@@ -154,13 +154,13 @@ def tune(
             with execution.pool(dataset, scratch) as pool:
                 search = _Search(wanted, dataset, journal, pool, scratch)
                 search.run(on_trial, retry_dnf=execution.retry_dnf)
-            result = wanted.result(search.entries, execution.run_dir)
-            if result.best is None:
-                first = result.trials[0].run.message if result.trials else "none began"
-                raise TrainingError(
-                    f"No trial finished, of {len(result.trials)}. The first: {first}."
-                )
-            training = search.trained(result.best)
+                result = wanted.result(search.entries, execution.run_dir)
+                if result.best is None:
+                    first = result.trials[0].run.message if result.trials else "none began"
+                    raise TrainingError(
+                        f"No trial finished, of {len(result.trials)}. The first: {first}."
+                    )
+                training = search.trained(result.best)
             shutil.rmtree(folder / STATES)
     test = evaluate(training.model, dataset.test, result.best.run.train.loss)
     seconds = time.perf_counter() - started
@@ -397,10 +397,15 @@ class _Search:
                 self._state(trial.number).unlink(missing_ok=True)
 
     def trained(self, trial: Trial) -> Training:
-        """Return the training of a trial as it ended, from its state or once more."""
+        """Return the training of a trial as it ended; where its state was lost, it runs again."""
+        state = self._state(trial.number)
+        if not state.exists():
+            # In a child, because the sums of more threads may differ in the last digit.
+            run = trial.run
+            self._pool.add(TrialTask("", run.model, run.train, trial.epochs, save=state))
+            for _ in self._pool.outcomes():
+                pass
         training = Training(self._dataset, trial.run.model, trial.run.train)
-        training.load_if_whole(self._state(trial.number))
-        if training.epochs_done != trial.epochs:
-            training = Training(self._dataset, trial.run.model, trial.run.train)
-            training.advance(trial.epochs)
+        training.load_if_whole(state)
+        training.advance(trial.epochs)
         return training
