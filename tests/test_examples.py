@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-ARGUMENTS = {"tune_and_probe.py": ["2", "1"]}
+ARGUMENTS = {"tune_and_probe.py": ["2", "1"], "sweep_and_compare.py": ["1", "1"]}
+SAID = {"tune_and_probe.py": "best of 2", "sweep_and_compare.py": "units, rate"}
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.py")))
@@ -21,4 +22,4 @@ def test_example_runs(name: str, tmp_path: Path) -> None:
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
-    assert "best of 2" in done.stdout
+    assert SAID[name] in done.stdout

@@ -128,10 +128,10 @@ def command(ctx: click.Context, /, **options: Any) -> int:
                 space,
                 repeats=options["repeats"],
                 confirm=options["confirm"],
-                settings=settings,
                 seed=options["seed"],
                 execution=how,
                 on_run=lambda run, done, total: _say(progress, space, run, done, total),
+                **settings,
             )
         except KeyboardInterrupt:
             received()

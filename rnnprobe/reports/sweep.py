@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rnnprobe._versions import made_by
-from rnnprobe.records import SequenceDataset
+from rnnprobe.records import SequenceDataset, TrainSpec
 from rnnprobe.reports._common import accuracy_finding, data_phrase, resume_command, train_command
 from rnnprobe.reports._pivot import (
     TITLES,
@@ -89,7 +89,11 @@ def _caption(result: SweepResult, layout: Layout, dataset: SequenceDataset) -> s
         if name not in varied and (name == "cell" or values[0] != AXES[name].default)
     ]
     budget = result.settings.get("steps")
-    length = f"{budget:,} steps" if budget else f"{result.settings['epochs']} epochs"
+    length = (
+        f"{budget:,} steps"
+        if budget
+        else f"{result.settings.get('epochs', TrainSpec.epochs)} epochs"
+    )
     spread = ", mean ± standard deviation" if result.repeats > 1 else ""
     seeds = f"seed {result.seed}"
     if result.repeats > 1:

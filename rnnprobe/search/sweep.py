@@ -23,6 +23,7 @@ from rnnprobe.search.task import (
     run_folder,
 )
 
+SETTINGS = ("epochs", "steps", "early_stopping", "class_weights", "checkpoints")
 _CONFIRMED_CELLS = 3
 
 Entry = Mapping[str, Any]
@@ -35,10 +36,10 @@ def sweep(
     *,
     repeats: int = 1,
     confirm: int = 0,
-    settings: Mapping[str, Any] | None = None,
     seed: int = 0,
     execution: Execution | None = None,
     on_run: OnRun | None = None,
+    **settings: Any,
 ) -> SweepResult:
     """Train every configuration of a space, and say what came of each.
 
@@ -48,11 +49,12 @@ def sweep(
         repeats: Runs per cell, with the seeds `seed`, `seed + 1`, ...; at least 1. Every cell is
             run once before any is run twice.
         confirm: Runs with fresh seeds of each of the three best cells, at least 0.
-        settings: Fields of `TrainSpec` that are no axes: `epochs`, `steps`, `early_stopping`,
-            `class_weights`, `checkpoints`.
         seed: Of the first repeat.
         execution: How many processes, their limits, and the folder that keeps the results.
         on_run: Called with each run, how many are done, and how many there will be.
+        **settings: Of all runs, the fields of `TrainSpec` that are no axes: `epochs` (10 where
+            neither it nor `steps` is given), `steps`, `early_stopping`, `class_weights`,
+            `checkpoints`.
 
     Returns:
         All runs; a run that did not finish says why. Equal whatever the number of workers, but
@@ -67,12 +69,12 @@ def sweep(
         >>> import rnnprobe                                                     # doctest: +SKIP
         >>> space = rnnprobe.SearchSpace(units=[16, 32], learning_rate=[1e-3, 1e-2])
         ...                                                                     # doctest: +SKIP
-        >>> swept = rnnprobe.sweep(rnnprobe.load_dataset("mnist-5k"), space, repeats=3)
-        ...                                                                     # doctest: +SKIP
+        >>> data = rnnprobe.load_dataset("mnist-5k")                            # doctest: +SKIP
+        >>> swept = rnnprobe.sweep(data, space, repeats=3, epochs=4)            # doctest: +SKIP
         >>> swept.frame.groupby("units").val_accuracy.mean()                    # doctest: +SKIP
     """
     space, execution = space or SearchSpace(), execution or Execution()
-    plan = Plan(space, repeats, confirm, seed, dict(settings or {}))
+    plan = Plan(space, repeats, confirm, seed, settings)
     for task in plan.tasks():
         check_checkpoints(task.train, dataset)
     started = time.perf_counter()
@@ -130,6 +132,9 @@ class Plan:
             value = getattr(self, name)
             if value < least:
                 raise ValueError(f"`{name} >= {least}` must hold, but got {name}={value}.")
+        unknown = sorted(set(self.settings) - set(SETTINGS))
+        if unknown:
+            raise ValueError(f"Unknown setting '{unknown[0]}', expected {', '.join(SETTINGS)}.")
         for configuration in self.space.configurations:
             self.task(configuration, self.repeats + self.confirm)
 

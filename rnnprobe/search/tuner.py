@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -288,7 +287,7 @@ class _Search:
             self._begin_all()
 
     def _begin_all(self) -> None:
-        while self._may_begin():
+        while self._room():
             trial = self._oracle.create_trial(f"trial-{len(self._first)}")
             if trial.status != "RUNNING":  # all were begun, or a round has to end first
                 return
@@ -299,11 +298,21 @@ class _Search:
             else:
                 self._pool.add(opened.task)
 
-    def _may_begin(self) -> bool:
-        """Whether one more trial may run; for Bayes also, whether enough of those before ended."""
-        if self._wanted.tuner == "bayesian":
-            return len(self._open) < self._wanted.workers
-        return sum(o.entry is None for o in self._open.values()) < self._wanted.workers
+    def _room(self) -> bool:
+        """Whether one more trial may begin.
+
+        Bayes hears of one more in their order whenever one more begins, and not of all that ended:
+        a trial is chosen knowing all but the last `workers` less one, however fast they were.
+        """
+        if self._wanted.tuner != "bayesian":
+            return sum(o.entry is None for o in self._open.values()) < self._wanted.workers
+        if len(self._open) < self._wanted.workers:
+            return True
+        oldest = next(iter(self._open))
+        if self._open[oldest].entry is None:
+            return False
+        self._report(self._open.pop(oldest))
+        return True
 
     def _opened(self, trial: Any) -> _Open:
         values = trial.hyperparameters.values
@@ -351,11 +360,11 @@ class _Search:
         """Return what may be reported, such that the oracle's answers do not depend on speed.
 
         Random draws depend on no result. A round of Hyperband is reported as a whole, for
-        KerasTuner would promote before it has ended. Bayes hears of trials in their order.
+        KerasTuner would promote before it has ended. For Bayes see `_room`.
         """
         ended = [key for key, opened in self._open.items() if opened.entry is not None]
         if self._wanted.tuner == "bayesian":
-            return list(itertools.takewhile(lambda key: key in ended, list(self._open)))
+            return []
         if self._wanted.tuner == "hyperband":
             running = {self._round(o) for o in self._open.values() if o.entry is None}
             return [key for key in ended if self._round(self._open[key]) not in running]

@@ -58,7 +58,7 @@ def workers_table() -> None:
         for workers, spent in seconds.items():
             started = time.perf_counter()
             sweep(
-                dataset, space, repeats=24, settings={"epochs": 6},
+                dataset, space, repeats=24, epochs=6,
                 execution=Execution(workers=workers),
             )  # fmt: skip
             spent.append(time.perf_counter() - started)
@@ -98,7 +98,7 @@ def memory_table() -> None:
     memory: list[float] = []
     sweep(
         dataset, SearchSpace(cell="rnn", units=tuple(range(2, 22))), repeats=3,
-        settings={"epochs": 1}, on_run=lambda *_: memory.append(resident()),
+        epochs=1, on_run=lambda *_: memory.append(resident()),
     )  # fmt: skip
     grown = (memory[-1] - memory[0]) / (len(memory) - 1)
     print("\n| after trial | parent, MB |\n|--:|--:|")

@@ -34,7 +34,7 @@ def table(result: SweepResult) -> list[object]:
 @pytest.fixture(scope="module")
 def swept(values: SequenceDataset) -> SweepResult:
     execution = Execution(workers=1)
-    return sweep(values, SPACE, repeats=2, confirm=1, settings=FAST, execution=execution)
+    return sweep(values, SPACE, repeats=2, confirm=1, **FAST, execution=execution)
 
 
 def test_every_cell_is_run_with_every_seed(swept: SweepResult) -> None:
@@ -51,7 +51,7 @@ def test_the_table_does_not_depend_on_the_number_of_workers(
 ) -> None:
     seen: list[tuple[int, int]] = []
     two = sweep(
-        values, SPACE, repeats=2, confirm=1, settings=FAST, execution=Execution(workers=2),
+        values, SPACE, repeats=2, confirm=1, **FAST, execution=Execution(workers=2),
         on_run=lambda run, done, total: seen.append((done, total)),
     )  # fmt: skip
     assert table(two) == table(swept)
@@ -89,12 +89,12 @@ def test_a_resumed_sweep_makes_what_is_missing_and_nothing_else(
 ) -> None:
     folder = tmp_path / "run"
     execution = Execution(run_dir=folder)
-    sweep(values, SPACE, repeats=2, settings=FAST, execution=execution)
+    sweep(values, SPACE, repeats=2, **FAST, execution=execution)
     lines = (folder / RESULTS).read_text().splitlines(keepends=True)
     (folder / RESULTS).write_text("".join(lines[:3]) + lines[5][:40])
     again: list[int] = []
     result = sweep(
-        values, SPACE, repeats=2, confirm=1, settings=FAST,
+        values, SPACE, repeats=2, confirm=1, **FAST,
         execution=Execution(run_dir=folder, resume=True),
         on_run=lambda run, done, total: again.append(done),
     )  # fmt: skip
@@ -109,14 +109,14 @@ def test_a_folder_of_another_sweep_is_refused_before_anything_runs(
 ) -> None:
     execution = Execution(run_dir=tmp_path / "run", resume=True)
     space = SearchSpace(cell="rnn", units=2)
-    sweep(values, space, settings=FAST, execution=execution)
+    sweep(values, space, **FAST, execution=execution)
     for dataset, other, settings, said in (
         (values, SearchSpace(cell="rnn", units=3), FAST, "--units"),
         (values, space, {"epochs": 3}, "--epochs"),
         (masked, space, FAST, "the data's digest"),
     ):
         with pytest.raises(OutputError, match=f"another experiment: {said}"):
-            sweep(dataset, other, settings=settings, execution=execution)
+            sweep(dataset, other, **settings, execution=execution)
     with pytest.raises(OutputError, match="is no run folder of a sweep"):
         load_sweep(tmp_path / "nothing")
 
@@ -128,7 +128,7 @@ def test_children_that_die_are_cells_with_a_reason(
     monkeypatch.chdir(tmp_path)
     space = SearchSpace(cell=("deadly:killed", "rnn", "deadly:fails", "deadly:hangs"), units=(2, 3))
     execution = Execution(workers=2, max_seconds=6, run_dir=tmp_path / "run")
-    result = sweep(values, space, settings=FAST, execution=execution)
+    result = sweep(values, space, **FAST, execution=execution)
     reasons = [run.run.message.partition(",")[0] for run in result.runs]
     assert reasons[2:4] == ["", ""]
     assert set(reasons[:2]) == {"killed: signal 9"}
@@ -145,7 +145,7 @@ def test_children_that_die_are_cells_with_a_reason(
     # They stay dead when resumed, and live again when asked to.
     resumed = Execution(workers=2, run_dir=tmp_path / "run", resume=True)
     again: list[Run] = []
-    sweep(values, space, settings=FAST, execution=resumed, on_run=lambda run, *_: again.append(run))
+    sweep(values, space, **FAST, execution=resumed, on_run=lambda run, *_: again.append(run))
     assert again == []
     cured = tmp_path / "deadly.py"
     cured.write_text(
@@ -153,7 +153,7 @@ def test_children_that_die_are_cells_with_a_reason(
     )
     retried = Execution(workers=2, run_dir=tmp_path / "run", resume=True, retry_dnf=True)
     result = sweep(
-        values, space, settings=FAST, execution=retried, on_run=lambda run, *_: again.append(run)
+        values, space, **FAST, execution=retried, on_run=lambda run, *_: again.append(run)
     )
     assert len(again) == 6
     assert all(run.finished for run in result.runs)
@@ -161,7 +161,7 @@ def test_children_that_die_are_cells_with_a_reason(
 
 def test_memory_that_runs_out_has_a_name(values: SequenceDataset) -> None:
     space = SearchSpace(units=(2, 6000))
-    result = sweep(values, space, settings=FAST, execution=Execution(max_memory=300 * 2**20))
+    result = sweep(values, space, **FAST, execution=Execution(max_memory=300 * 2**20))
     assert [run.finished for run in result.runs] == [True, False]
     expected = "oom: it needs more than the memory of 300 MB (--max-memory)"
     assert result.runs[1].run.message == expected
@@ -169,7 +169,7 @@ def test_memory_that_runs_out_has_a_name(values: SequenceDataset) -> None:
 
 def test_a_loss_that_is_no_number_is_a_cell_with_a_reason(values: SequenceDataset) -> None:
     space = SearchSpace(cell="dense", layers=2, optimizer="sgd", learning_rate=(0.01, 1e38))
-    result = sweep(values, space, settings=FAST)
+    result = sweep(values, space, **FAST)
     assert [run.reason for run in result.runs] == ["", "nan"]
 
 
@@ -177,7 +177,9 @@ def test_numbers_out_of_range_are_refused(values: SequenceDataset) -> None:
     with pytest.raises(ValueError, match="`repeats >= 1` must hold"):
         sweep(values, SPACE, repeats=0)
     with pytest.raises(ValueError, match="`epochs >= 1` must hold"):
-        sweep(values, SPACE, settings={"epochs": 0})
+        sweep(values, SPACE, epochs=0)
+    with pytest.raises(ValueError, match="Unknown setting 'epoch', expected epochs, steps"):
+        sweep(values, SPACE, epoch=3)
     with pytest.raises(ValueError, match=r"`0 <= seed < 2\*\*32` must hold"):
         sweep(values, SPACE, repeats=2, seed=2**32 - 1)
     with pytest.raises(ValueError, match="`workers > 0` must hold, but got workers=0"):
