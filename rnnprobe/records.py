@@ -304,10 +304,15 @@ class Run:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Run:
         """Return the record that `to_dict` gave, also after a way through JSON."""
-        train = dict(values["train"])
-        if isinstance(train.get("class_weights"), list):
-            train["class_weights"] = tuple(train["class_weights"])
-        return cls(**{**values, "model": ModelSpec(**values["model"]), "train": TrainSpec(**train)})
+        return cls(**{**values, **specs_from_dict(values)})
+
+
+def specs_from_dict(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the records `model` and `train` of what `dataclasses.asdict` and JSON made of them."""
+    train = dict(values["train"])
+    if isinstance(train.get("class_weights"), list):
+        train["class_weights"] = tuple(train["class_weights"])
+    return {"model": ModelSpec(**values["model"]), "train": TrainSpec(**train)}
 
 
 def check_checkpoints(train: TrainSpec, dataset: SequenceDataset) -> None:

@@ -35,7 +35,7 @@ def _memory(ctx: click.Context, parameter: click.Parameter, text: str | None) ->
         raise click.UsageError(f"{parameter.opts[0]} {exc}.", ctx) from exc
 
 
-execution_options: Decorator = compose(
+machine_options: Decorator = compose(
     click.option(
         "--workers",
         callback=_workers,
@@ -56,6 +56,10 @@ execution_options: Decorator = compose(
         metavar="SIZE",
         help="Memory of a trial beyond Keras and the data, like 2GB.  [default: its share]",
     ),
+)
+
+execution_options: Decorator = compose(
+    machine_options,
     click.option(
         "--run-dir",
         type=path_type(file_okay=False),
@@ -65,6 +69,17 @@ execution_options: Decorator = compose(
     click.option("--resume", is_flag=True, help="Go on with the run in --run-dir."),
     click.option("--retry-dnf", is_flag=True, help="Run again what did not finish."),
 )
+
+
+def address(ctx: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
+    """Return `host:port`; a port alone is one of this machine."""
+    if text is None:
+        return None
+    host, _, port = text.rpartition(":")
+    if not port.isdecimal() or not 0 < int(port) < 65536:
+        name = parameter.opts[0] if isinstance(parameter, click.Option) else "The address"
+        raise click.UsageError(f"{name} got '{text}', expected HOST:PORT or PORT.", ctx)
+    return f"{host or '127.0.0.1'}:{port}"
 
 
 def execution(options: dict[str, Any], command: str) -> tuple[Path, Execution]:
@@ -82,6 +97,8 @@ def execution(options: dict[str, Any], command: str) -> tuple[Path, Execution]:
         raise click.UsageError("--retry-dnf goes with --resume.")
     run_dir = run_dir or _new_folder(command)
     return run_dir, Execution(
+        listen=options.get("listen"),
+        say=lambda text: None if options["quiet"] else click.echo(text, err=True),
         workers=options["workers"],
         max_seconds=options["max_seconds"],
         max_memory=options["max_memory"],

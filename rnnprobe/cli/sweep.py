@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnnprobe.cli._execution import execution, execution_options, recall
+from rnnprobe.cli._execution import address, execution, execution_options, recall
 from rnnprobe.cli._interrupt import received
 from rnnprobe.cli._options import (
     Command,
@@ -89,6 +89,12 @@ def _axis_names(
     help="What stands in the table.",
 )
 @execution_options
+@click.option(
+    "--listen",
+    callback=address,
+    metavar="HOST:PORT",
+    help="Let the runs be made by `rnnprobe worker` elsewhere.  [host: 127.0.0.1]",
+)
 @seed_option
 @data_options("mnist-5k", "Data set: a name of `rnnprobe data list`, or a path.")
 @plots_option
@@ -118,7 +124,8 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     except ValueError as exc:
         raise click.UsageError(str(exc)) from exc
     output = Output.prepare(options, _FIGURES)
-    start_server(verbose=options["verbose"] > 0)
+    if how.listen is None:
+        start_server(verbose=options["verbose"] > 0)
     dataset = load_data(options)
     status = 0
     with Progress("runs", None, quiet=options["quiet"]) as progress:

@@ -138,8 +138,12 @@ class Pool:
     def outcomes(self) -> Iterator[Done | Died]:
         """Yield what became of each task, as they end; more may be added on the way."""
         while self._queue or any(child.task is not None for child in self._children):
-            self._hand_out()
-            yield from self._collect()
+            yield from self.poll()
+
+    def poll(self) -> Iterator[Done | Died]:
+        """Hand out what waits, and yield what ended; wait a little where nothing did."""
+        self._hand_out()
+        yield from self._collect()
 
     def _hand_out(self) -> None:
         for child in self._children:

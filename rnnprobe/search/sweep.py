@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rnnprobe.errors import OutputError
 from rnnprobe.journal import Journal, read_experiment, read_results
@@ -25,6 +25,9 @@ from rnnprobe.search.task import (
 
 SETTINGS = ("epochs", "steps", "early_stopping", "class_weights", "checkpoints")
 _CONFIRMED_CELLS = 3
+
+if TYPE_CHECKING:
+    from rnnprobe.search.chief import Chief
 
 Entry = Mapping[str, Any]
 OnRun = Callable[[Run, int, int], None]
@@ -79,8 +82,13 @@ def sweep(
         check_checkpoints(task.train, dataset)
     started = time.perf_counter()
     with run_folder(execution) as folder:
-        journal = Journal(folder, plan.experiment(dataset), resume=execution.resume)
-        with journal, folder_for_data(folder) as data, execution.pool(dataset, data) as pool:
+        described = plan.experiment(dataset)
+        journal = Journal(folder, described, resume=execution.resume)
+        with (
+            journal,
+            folder_for_data(folder) as data,
+            execution.chief_or_pool(dataset, data, described) as pool,
+        ):
             runs = _Runs(plan, journal, pool, on_run, dataset.digest)
             runs.take_over(retry_dnf=execution.retry_dnf)
             runs.make(plan.tasks())
@@ -209,7 +217,7 @@ class _Runs:
     """Makes the runs that are missing, and writes down each as it ends."""
 
     def __init__(
-        self, plan: Plan, journal: Journal, pool: Pool, on_run: OnRun | None, digest: str
+        self, plan: Plan, journal: Journal, pool: Pool | Chief, on_run: OnRun | None, digest: str
     ) -> None:
         self._plan, self._journal, self._pool = plan, journal, pool
         self._on_run, self._digest = on_run, digest

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import json
 import os
 import shutil
 import tempfile
-from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnnprobe._versions import versions
-from rnnprobe.records import ModelSpec, Run, SequenceDataset, TrainSpec
+from rnnprobe.records import ModelSpec, Run, SequenceDataset, TrainSpec, specs_from_dict
 from rnnprobe.search._shared import SharedDataset
 from rnnprobe.search.limits import automatic_workers, available_memory, check_memory_limit
 from rnnprobe.search.pool import Died, Done, Pool
+
+if TYPE_CHECKING:
+    from rnnprobe.search.chief import Chief
 
 _SHARE_OF_FREE_MEMORY = 0.9
 
@@ -33,6 +38,10 @@ class Execution:
         resume: Go on with what `run_dir` holds.
         retry_dnf: Run trials again that did not finish.
         verbose: Let the children write to stderr.
+        listen: `host:port` where `rnnprobe worker` may join; the trials then run there, and not
+            here. Of a sweep alone.
+        lease: Seconds without a sign of life after which a worker loses its trial.
+        say: Told which workers join and go.
     """
 
     workers: int | None = None
@@ -42,6 +51,9 @@ class Execution:
     resume: bool = False
     retry_dnf: bool = False
     verbose: bool = False
+    listen: str | None = None
+    lease: float = 30.0
+    say: Callable[[str], None] = field(default=lambda text: None, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("workers", "max_seconds", "max_memory"):
@@ -55,6 +67,16 @@ class Execution:
     def num_workers(self) -> int:
         """How many children run at once."""
         return self.workers or automatic_workers()
+
+    def chief_or_pool(
+        self, dataset: SequenceDataset, folder: Path, experiment: Mapping[str, Any]
+    ) -> Chief | Pool:
+        """Return who trains on a data set: workers elsewhere, or children."""
+        if self.listen is None:
+            return self.pool(dataset, folder)
+        from rnnprobe.search.chief import Chief
+
+        return Chief(self.listen, experiment, lease=self.lease, say=self.say)
 
     def pool(self, dataset: SequenceDataset, folder: Path) -> Pool:
         """Return the children that train on a data set.
@@ -113,6 +135,17 @@ class TrialTask:
         """What decides whether two trials share a compiled program."""
         train = self.train
         return repr((self.model, train.optimizer, train.momentum, train.weight_decay, train.loss))
+
+    def to_json(self) -> str:
+        """Return what a worker elsewhere needs; states are files of this machine."""
+        plain = dataclasses.asdict(replace(self, load=None, save=None))
+        return json.dumps(plain)
+
+    @classmethod
+    def from_json(cls, text: str) -> TrialTask:
+        """Return the task that `to_json` gave."""
+        plain = json.loads(text)
+        return cls(**{**plain, **specs_from_dict(plain)})
 
 
 class TrialOutcome(NamedTuple):

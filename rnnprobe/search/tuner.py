@@ -144,6 +144,8 @@ def tune(
         ...                                                                    # doctest: +SKIP
     """
     space, execution = space or SearchSpace.for_tuning(), execution or Execution()
+    if execution.listen is not None:
+        raise ValueError("A search has no workers elsewhere; give `listen` to a sweep.")
     wanted = Wanted(space, tuner, trials, epochs, seed, execution.num_workers)
     started = time.perf_counter()
     with run_folder(execution) as folder:

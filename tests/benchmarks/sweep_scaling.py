@@ -8,6 +8,7 @@ cost of a trial that does nothing among 10, 100 and 1,000, and the parent's memo
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import tempfile
@@ -85,7 +86,7 @@ def trials_table() -> None:
                 pool.add(Nothing(count))
             started = time.perf_counter()
             for outcome in pool.outcomes():
-                assert isinstance(outcome, Done)
+                assert isinstance(outcome, Done), outcome
                 task = TrialTask(str(outcome.task.number), ModelSpec(), TrainSpec())
                 journal.append(outcome_entry(Done(task, outcome.value), ""))
             spent = time.perf_counter() - started
@@ -107,8 +108,14 @@ def memory_table() -> None:
     print(f"\n{grown:.3f} MB a trial")
 
 
-if __name__ == "__main__":
-    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+def main() -> None:
+    """Print the three tables."""
     workers_table()
     trials_table()
     memory_table()
+
+
+if __name__ == "__main__":
+    # As a module of its own, or children could not find what is defined here.
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    importlib.import_module("sweep_scaling").main()
