@@ -126,6 +126,8 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     output = Output.prepare(options, _FIGURES)
     if how.listen is None:
         start_server(verbose=options["verbose"] > 0)
+    import scipy.special  # noqa: F401  # the report's; after Ctrl-C there is no time for it
+
     dataset = load_data(options)
     status = 0
     with Progress("runs", None, quiet=options["quiet"]) as progress:

@@ -25,6 +25,11 @@ def data_phrase(dataset: SequenceDataset) -> str:
     )
 
 
+def counted(number: int, what: str) -> str:
+    """Return a number of things, with what they are in the singular or plural."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
 def data_arguments(dataset: SequenceDataset) -> list[str]:
     """Return the options that name the data set again; its default name needs none."""
     source = dataset.source

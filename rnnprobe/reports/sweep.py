@@ -7,7 +7,13 @@ from typing import Any
 
 from rnnprobe._versions import made_by
 from rnnprobe.records import SequenceDataset, TrainSpec
-from rnnprobe.reports._common import accuracy_finding, data_phrase, resume_command, train_command
+from rnnprobe.reports._common import (
+    accuracy_finding,
+    counted,
+    data_phrase,
+    resume_command,
+    train_command,
+)
 from rnnprobe.reports._pivot import (
     TITLES,
     Layout,
@@ -88,12 +94,8 @@ def _caption(result: SweepResult, layout: Layout, dataset: SequenceDataset) -> s
         for name, values in result.space.values.items()
         if name not in varied and (name == "cell" or values[0] != AXES[name].default)
     ]
-    budget = result.settings.get("steps")
-    length = (
-        f"{budget:,} steps"
-        if budget
-        else f"{result.settings.get('epochs', TrainSpec.epochs)} epochs"
-    )
+    steps, epochs = result.settings.get("steps"), result.settings.get("epochs", TrainSpec.epochs)
+    length = counted(steps, "step") if steps else counted(epochs, "epoch")
     spread = ", mean ± standard deviation" if result.repeats > 1 else ""
     seeds = f"seed {result.seed}"
     if result.repeats > 1:
@@ -230,8 +232,7 @@ def _tied_finding(result: SweepResult, tied: list[Cell]) -> Finding:
         return Finding("tied", f"Every other cell is worse than chance explains ({how})", [])
     listed = "; ".join(_phrase(result, cell) for cell in others[:_LISTED])
     more = f"; and {len(others) - _LISTED} more" if len(others) > _LISTED else ""
-    count = f"{len(others)} {'cell' if len(others) == 1 else 'cells'}"
-    sentence = f"Cannot be told from it: {count} ({how}): {listed}{more}"
+    sentence = f"Cannot be told from it: {counted(len(others), 'cell')} ({how}): {listed}{more}"
     return Finding("tied", sentence, [_value(cell) for cell in others])
 
 

@@ -27,7 +27,7 @@ from typing import Any, NamedTuple, Protocol, Self
 
 from rnnprobe._registry import load_object
 
-_PRELOADED = ["keras", "rnnprobe.search._child"]
+_PRELOADED = ["rnnprobe.search._preload", "rnnprobe.search._child"]
 _SECONDS_BETWEEN_LOOKS = 0.2
 _FORKS = "forkserver" in multiprocessing.get_all_start_methods()
 
