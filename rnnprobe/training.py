@@ -182,7 +182,7 @@ class Training:
         # setting the global seed anew makes TensorFlow prepare its functions again (0.25 s).
         rng = np.random.default_rng([self.train_spec.seed, epoch])
         order = rng.permutation(len(self.dataset.train)).astype(np.int32)
-        size = self.train_spec.batch_size
+        size = min(self.train_spec.batch_size, len(order))
         missing = self._steps_per_epoch * size - len(order)
         filled = np.pad(order, (0, missing), constant_values=-1)
         left = (self.train_spec.steps or math.inf) - epoch * self._steps_per_epoch
