@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -163,9 +164,10 @@ def _steps_by_keras(
 
 
 def reset_peak_memory() -> None:
-    """Count the peak of `peak_memory` from here on; only Linux can."""
-    if _LINUX:
-        Path("/proc/self/clear_refs").write_text("5")
+    """Count the peak of `peak_memory` from here on, where the system can: Linux."""
+    with contextlib.suppress(OSError):  # a container may forbid it
+        if _LINUX:
+            Path("/proc/self/clear_refs").write_text("5")
 
 
 def peak_memory() -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 from collections.abc import Mapping
@@ -26,7 +27,7 @@ def read_experiment(folder: Path) -> dict[str, Any] | None:
     """
     path = folder / EXPERIMENT
     if not path.exists():
-        if folder.is_dir() and any(folder.iterdir()):
+        if folder.is_dir() and not all(map(_begun, folder.iterdir())):
             raise OutputError(
                 f"'{folder}' is no run folder of rnnprobe and is not empty; give another --run-dir."
             )
@@ -38,6 +39,12 @@ def read_experiment(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, KeyError, AttributeError) as exc:
         raise OutputError(f"Cannot read '{path}': {exc}; give another --run-dir.") from exc
     return dict(experiment)
+
+
+def _begun(path: Path) -> bool:
+    """Whether this is what is left where a process died while it made the folder."""
+    empty = path.name == RESULTS and path.stat().st_size == 0
+    return empty or path.name.startswith(".rnnprobe-")
 
 
 def read_results(folder: Path) -> tuple[list[dict[str, Any]], int]:
@@ -134,18 +141,22 @@ class Journal:
         self.close()
 
     def _lock(self) -> None:
+        """Refuse a second process; where there are no locks (Windows, some networks) trust."""
         try:
             import fcntl
         except ImportError:  # Windows
             return
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as exc:
+        except BlockingIOError as exc:
             os.close(self._file)
             raise OutputError(
                 f"Another process is writing to '{self.folder}'; wait for it, or give another "
                 "--run-dir."
             ) from exc
+        except OSError as exc:
+            if exc.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+                raise
 
     def _cut_torn_line(self) -> None:
         content = (self.folder / RESULTS).read_bytes()

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from rnnprobe.backend import TrainSteps, resident, train_steps
+from rnnprobe.baselines import BASELINES
 from rnnprobe.cells import CELLS
 from rnnprobe.classifier import KerasClassifier
 from rnnprobe.errors import DataError
@@ -65,11 +66,16 @@ class Programs:
         fuse = model_spec.cell in CELLS and model_spec.units <= _MOST_FUSED_UNITS
         steps = train_steps(model, self._examples, weights, fuse=fuse)
         program = Program(model, steps, KerasClassifier(model, output="logits"))
-        if ":" not in model_spec.cell:  # the user's own may hold what is no variable
+        if not is_users(model_spec.cell):  # it may hold what is no variable
             self._programs[key] = program
             if len(self._programs) > _KEPT:
                 self._programs.popitem(last=False)
         return program
+
+
+def is_users(cell: str) -> bool:
+    """Whether a cell is the user's own: a `module:function`, or of an entry point."""
+    return cell not in CELLS and cell not in BASELINES
 
 
 def program_key(model_spec: ModelSpec, train_spec: TrainSpec) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -315,12 +315,15 @@ def specs_from_dict(values: Mapping[str, Any]) -> dict[str, Any]:
     return {"model": ModelSpec(**values["model"]), "train": TrainSpec(**train)}
 
 
-def check_checkpoints(train: TrainSpec, dataset: SequenceDataset) -> None:
-    """Refuse more checkpoints than there are updates.
+def check_trainable(dataset: SequenceDataset, train: TrainSpec, parts: Sequence[str]) -> None:
+    """Refuse a data set without the parts that are needed, and too many checkpoints.
 
     Raises:
-        DataError: What was asked for, and how many updates there are.
+        DataError: A part has no examples, or there are fewer updates than checkpoints.
     """
+    for part in parts:
+        if len(dataset.splits[part]) == 0:
+            raise DataError(f"'{dataset.name}' has no {part} part, which training needs.")
     num_steps = train.num_steps(len(dataset.train))
     if train.checkpoints > num_steps:
         raise DataError(

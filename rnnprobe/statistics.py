@@ -75,7 +75,7 @@ def compare_configurations(first: Array, second: Array) -> Difference:
 
     Returns:
         Difference, standard error and p-value: t test with Satterthwaite's degrees of freedom; a
-        negative estimate of a variance component counts as zero.
+        negative estimate of a variance component counts as zero. Of one example nothing is known.
 
     References:
         F. E. Satterthwaite, "An Approximate Distribution of Estimates of Variance Components",
@@ -86,6 +86,8 @@ def compare_configurations(first: Array, second: Array) -> Difference:
 
     hits = np.stack([first, second]).astype(float)
     _, seeds, examples = hits.shape
+    if examples < 2:
+        return Difference(float(hits[0].mean() - hits[1].mean()), math.inf, 1.0)
     by_seed, by_example = hits.mean(axis=2), hits.mean(axis=1)
     mean = float(by_seed[0].mean() - by_seed[1].mean())
     rest = hits - by_seed[:, :, None] - by_example[:, None, :] + by_seed.mean(axis=1)[:, None, None]

@@ -19,16 +19,16 @@ import numpy as np
 from rnnprobe._files import atomic_path
 from rnnprobe._versions import versions
 from rnnprobe.backend import make_deterministic, peak_memory
-from rnnprobe.errors import DataError, ModelError
+from rnnprobe.errors import ModelError
 from rnnprobe.evaluation import Evaluation, measure
-from rnnprobe.programs import Programs, get_state, set_state
+from rnnprobe.programs import Programs, get_state, is_users, set_state
 from rnnprobe.records import (
     Array,
     ModelSpec,
     Run,
     SequenceDataset,
     TrainSpec,
-    check_checkpoints,
+    check_trainable,
 )
 
 OnEpoch = Callable[[int, Mapping[str, float]], None]
@@ -75,15 +75,12 @@ class Training:
         on_epoch: OnEpoch | None = None,
         on_step: OnStep | None = None,
     ) -> None:
-        for part in ("train", "validation"):
-            if len(dataset.splits[part]) == 0:
-                raise DataError(f"'{dataset.name}' has no {part} part, which training needs.")
+        check_trainable(dataset, train_spec, parts=("train", "validation"))
         self.dataset = dataset
         self.model_spec = model_spec
         self.train_spec = train_spec
-        check_checkpoints(train_spec, dataset)
         make_deterministic()
-        _set_seed(train_spec.seed, users_code=":" in model_spec.cell)
+        _set_seed(train_spec.seed, users_code=is_users(model_spec.cell))
         self._program = (programs or Programs(dataset)).fresh(model_spec, train_spec)
         self.model = self._program.model
         self.failed = ""
@@ -168,12 +165,13 @@ class Training:
             sizes += (batches >= 0).sum(axis=1).tolist()
             self._report_steps(losses, right, sizes, len(batches))
             bad = np.flatnonzero(~np.isfinite(batch_losses))
+            good = int(bad[0]) if bad.size else len(batches)
+            self._right += batch_right[:good].tolist()
+            self._sizes += (batches[:good] >= 0).sum(axis=1).tolist()
             if bad.size:
-                step = len(self._right) + int(bad[0]) + 1
-                self.failed = f"nan: the loss is {batch_losses[bad[0]]} at step {step}"
+                step = len(self._right) + 1
+                self.failed = f"nan: the loss is {batch_losses[good]} at step {step}"
                 break
-            self._right += batch_right.tolist()
-            self._sizes += sizes[-len(batches) :]
         return losses, right, sizes
 
     def _batches(self, epoch: int) -> Iterator[Array]:

@@ -102,6 +102,14 @@ def test_two_processes_do_not_write_to_one_folder(tmp_path: Path) -> None:
         Journal(tmp_path, EXPERIMENT, resume=True)
 
 
+def test_a_folder_whose_maker_died_is_begun_anew(tmp_path: Path) -> None:
+    (tmp_path / RESULTS).touch()
+    (tmp_path / ".rnnprobe-abc.json").write_text("{")
+    with Journal(tmp_path, EXPERIMENT, resume=True) as journal:
+        journal.append({"key": "one"})
+    assert read_experiment(tmp_path) == EXPERIMENT
+
+
 def test_somebody_elses_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").touch()
     with pytest.raises(OutputError, match="is no run folder of rnnprobe and is not empty"):

@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from rnnprobe.cli._options import Decorator, compose, path_type
+from rnnprobe.search.space import AXES
 
 if TYPE_CHECKING:
     from rnnprobe.search.task import Execution
@@ -82,8 +83,11 @@ def address(ctx: click.Context, parameter: click.Parameter, text: str | None) ->
     return f"{host or '127.0.0.1'}:{port}"
 
 
-def execution(options: dict[str, Any], command: str) -> tuple[Path, Execution]:
-    """Return the run folder, which is given a name here if need be, and how trials run."""
+def execution(ctx: click.Context, options: dict[str, Any]) -> tuple[Path, Execution]:
+    """Return the run folder, which is given a name here if need be, and how trials run.
+
+    Of a run that is resumed, `options` take what is not given from its folder.
+    """
     from rnnprobe.search.task import Execution
 
     run_dir = options["run_dir"]
@@ -95,7 +99,9 @@ def execution(options: dict[str, Any], command: str) -> tuple[Path, Execution]:
             )
     if options["retry_dnf"] and not options["resume"]:
         raise click.UsageError("--retry-dnf goes with --resume.")
-    run_dir = run_dir or _new_folder(command)
+    if options["resume"]:
+        _recall(ctx, options, run_dir)
+    run_dir = run_dir or _new_folder(str(ctx.info_name))
     return run_dir, Execution(
         listen=options.get("listen"),
         say=lambda text: None if options["quiet"] else click.echo(text, err=True),
@@ -118,14 +124,29 @@ def _new_folder(command: str) -> Path:
     return folder
 
 
-def recall(ctx: click.Context, options: dict[str, Any], run_dir: Path) -> None:
+def resume_hint(options: dict[str, Any], command: str, run_dir: Path) -> str:
+    """Return the last line after Ctrl-C."""
+    from rnnprobe.reports._common import resume_command
+
+    line = f"Interrupted. To go on: {resume_command(command, run_dir)}"
+    if options["retry_dnf"]:
+        line += " --retry-dnf"
+    return line + (f" --listen {options['listen']}" if options.get("listen") else "")
+
+
+def _recall(ctx: click.Context, options: dict[str, Any], run_dir: Path) -> None:
     """Take what is not given on the command line from the run that is resumed.
 
     What is given and differs is refused later, when the folder is opened.
     """
     from rnnprobe.journal import read_experiment
 
+    given = {name for name in options if ctx.get_parameter_source(name) != ParameterSource.DEFAULT}
     experiment = read_experiment(run_dir)
+    if experiment is None and not given & set(AXES):
+        raise click.UsageError(
+            f"There is nothing to resume in '{run_dir}'; to begin there, name the axes.", ctx
+        )
     if experiment is None or experiment["command"] != ctx.info_name:
         return
     fixed, source = experiment["fixed"], experiment["source"]
@@ -138,7 +159,10 @@ def recall(ctx: click.Context, options: dict[str, Any], run_dir: Path) -> None:
         **{name: source.get(name) for name in ("data", "layout", "limit_examples")},
         **{f"{name}_column": column for name, column in columns.items()},
     }
-    given = {name for name in options if ctx.get_parameter_source(name) != ParameterSource.DEFAULT}
+    if source.get("data") is None and "data" not in given:
+        raise click.UsageError(
+            f"The data of the run in '{run_dir}' was in memory alone; name it by --data.", ctx
+        )
     if given & {"epochs", "steps"}:
         given |= {"epochs", "steps"}
     options.update({name: v for name, v in remembered.items() if name not in given})

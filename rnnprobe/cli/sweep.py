@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnnprobe.cli._execution import address, execution, execution_options, recall
+from rnnprobe.cli._execution import address, execution, execution_options, resume_hint
 from rnnprobe.cli._interrupt import received
 from rnnprobe.cli._options import (
     Command,
@@ -106,12 +106,13 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     Each axis takes one value, a list (16,32,64) or a range (16..128:x2, 0..0.4:+0.2). Cells are
     chosen by validation accuracy; test accuracy is shown beside the chosen one.
     """
-    run_dir, how = execution(options, "sweep")
-    if how.resume:
-        recall(ctx, options, run_dir)
+    try:
+        run_dir, how = execution(ctx, options)
+    except ValueError as exc:
+        raise click.UsageError(str(exc)) from exc
     if options["epochs"] and options["steps"]:
         raise click.UsageError("Give --epochs or --steps, not both.")
-    from rnnprobe.reports._common import resume_command
+    from rnnprobe.journal import read_experiment
     from rnnprobe.search.pool import start_server
     from rnnprobe.search.sweep import Plan, load_sweep, sweep
 
@@ -143,12 +144,14 @@ def command(ctx: click.Context, /, **options: Any) -> int:
                 **settings,
             )
         except KeyboardInterrupt:
+            if read_experiment(run_dir) is None:
+                raise
             received()
             status = 130
             result = load_sweep(run_dir)
     _finish(result, dataset, output, options)
     if status:
-        click.echo(f"Interrupted. To go on: {resume_command('sweep', run_dir)}", err=True)
+        click.echo(resume_hint(options, "sweep", run_dir), err=True)
     elif not any(run.finished for run in result.runs):
         from rnnprobe.errors import TrainingError
 

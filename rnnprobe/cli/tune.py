@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnnprobe.cli._execution import execution, execution_options, recall
+from rnnprobe.cli._execution import execution, execution_options, resume_hint
 from rnnprobe.cli._interrupt import received
 from rnnprobe.cli._options import (
     Command,
@@ -27,7 +27,7 @@ from rnnprobe.search.space import SearchSpace
 
 if TYPE_CHECKING:
     from rnnprobe.records import SequenceDataset
-    from rnnprobe.search.tuner import Trial, TuneResult
+    from rnnprobe.search.trials import Trial, TuneResult
 
 
 @click.command("tune", cls=Command, short_help="Search for the best configuration.")
@@ -68,9 +68,7 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     Each axis takes a list (16,32,64) or a range (16..128:x2, 0..0.4:+0.2) that restricts the
     search. The best model is measured on the test part, once, and saved.
     """
-    run_dir, how = execution(options, "tune")
-    if how.resume:
-        recall(ctx, options, run_dir)
+    run_dir, how = execution(ctx, options)
     try:
         space = SearchSpace.for_tuning(**given_axes(options))
     except ValueError as exc:
@@ -82,6 +80,7 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     start_server(verbose=options["verbose"] > 0)
     dataset = load_data(options)
     with keras_at_work(options["verbose"]):
+        from rnnprobe.journal import read_experiment
         from rnnprobe.search.tuner import load_tune, tune
 
         with Progress("trials", None, quiet=options["quiet"]) as progress:
@@ -97,11 +96,12 @@ def command(ctx: click.Context, /, **options: Any) -> int:
                     on_trial=lambda trial, total: _say(progress, trial, total),
                 )
             except KeyboardInterrupt:
+                if read_experiment(run_dir) is None:
+                    raise
                 received()
                 result = load_tune(run_dir)
         model_file = _save(result, dataset, options)
 
-    from rnnprobe.reports._common import resume_command
     from rnnprobe.reports._figures import trials_figure
     from rnnprobe.reports.tune import tune_report
 
@@ -112,7 +112,7 @@ def command(ctx: click.Context, /, **options: Any) -> int:
         output.draw({"trials.png": trials_figure(curves, result.best.number)})
     output.emit(tune_report(result, dataset, model_file))
     if model_file is None:
-        click.echo(f"Interrupted. To go on: {resume_command('tune', run_dir)}", err=True)
+        click.echo(resume_hint(options, "tune", run_dir), err=True)
         return 130
     return 0
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rnnprobe.search.results import Cell, CellRun, SweepResult
-from rnnprobe.search.space import AXES, value_text
+from rnnprobe.search.space import AXES, level_text
 from rnnprobe.table import Column, Table
 
 TITLES = {
@@ -68,15 +68,15 @@ def key(cell: Cell, axes: Sequence[str]) -> tuple[Any, ...]:
     return tuple(cell.configuration[name] for name in axes)
 
 
-def cells_at(
-    result: SweepResult, layout: Layout, row: tuple[Any, ...], column: tuple[Any, ...]
-) -> list[Cell]:
-    """Return the cells that one place of the pivot table is about."""
-    return [
-        cell
-        for cell in result.cells
-        if key(cell, layout.rows) == row and key(cell, layout.columns) == column
-    ]
+Place = tuple[tuple[Any, ...], tuple[Any, ...]]
+
+
+def places(result: SweepResult, layout: Layout) -> dict[Place, list[Cell]]:
+    """Return the cells that each place of the pivot table is about, by row and column."""
+    found: dict[Place, list[Cell]] = {}
+    for cell in result.cells:
+        found.setdefault((key(cell, layout.rows), key(cell, layout.columns)), []).append(cell)
+    return found
 
 
 def pivot_table(result: SweepResult, layout: Layout, best: Cell | None, tied: list[Cell]) -> Table:
@@ -88,24 +88,25 @@ def pivot_table(result: SweepResult, layout: Layout, best: Cell | None, tied: li
         best: What to print bold; None: nothing.
         tied: What to mark.
     """
+    at = places(result, layout)
     across = keys(result.cells, layout.columns)
     down = keys(result.cells, layout.rows)
     heads = tuple(Column(name, axis_title(name), _kind(name)) for name in layout.rows)
     columns = tuple(
-        Column(_joined(value, "_"), _head(layout, value), "markdown") for value in across
+        Column(_joined(layout, value, "_"), _head(layout, value), "markdown") for value in across
     )
     rows = []
     for row in down:
         texts = []
         for column in across:
-            cells = cells_at(result, layout, row, column)
+            cells = at.get((row, column), [])
             text = _text(cells, layout.metric)
             if best in cells:
                 text = f"**{text}**"
             elif any(cell in tied for cell in cells):
                 text += " ≈"
             texts.append(text)
-        rows.append((*(level_text(value) for value in row), *texts))
+        rows.append((*map(level_text, layout.rows, row), *texts))
     return Table((*heads, *columns), tuple(rows))
 
 
@@ -117,17 +118,12 @@ def _head(layout: Layout, value: tuple[Any, ...]) -> str:
     """Name the axis in the first column's place only where one axis goes across."""
     if not layout.columns:
         return TITLES[layout.metric]
-    first = axis_title(layout.columns[0])
-    return f"{first} {_joined(value, ', ')}" if len(layout.columns) == 1 else _joined(value, ", ")
+    first, levels = axis_title(layout.columns[0]), _joined(layout, value, ", ")
+    return f"{first} {levels}" if len(layout.columns) == 1 else levels
 
 
-def _joined(values: tuple[Any, ...], separator: str) -> str:
-    return separator.join(level_text(value) for value in values)
-
-
-def level_text(value: Any) -> str:
-    """Return the value of an axis; a dash where the axis means nothing."""
-    return "–" if value is None else value_text(value)
+def _joined(layout: Layout, values: tuple[Any, ...], separator: str) -> str:
+    return separator.join(map(level_text, layout.columns, values))
 
 
 def _text(cells: Sequence[Cell], metric: str) -> str:

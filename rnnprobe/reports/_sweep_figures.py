@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rnnprobe.reports._figures import BLUE, GREY, ORANGE, new_figure, plain, whole_ticks
-from rnnprobe.reports._pivot import TITLES, Layout, axis_title, cells_at, keys, level_text, number
+from rnnprobe.reports._pivot import TITLES, Layout, axis_title, keys, number, places
 from rnnprobe.search.analysis import METRIC, front
 from rnnprobe.search.results import Cell, SweepResult
+from rnnprobe.search.space import level_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,18 +39,19 @@ def sweep_figures(
 def heatmap_figure(result: SweepResult, layout: Layout) -> Figure:
     """Draw the pivot table; cells where nothing finished are hatched."""
     down, across = keys(result.cells, layout.rows), keys(result.cells, layout.columns)
+    at = places(result, layout)
     means = np.full((len(down), len(across)), np.nan)
     figure = new_figure(2.6 + 0.95 * len(across), 1.9 + 0.5 * len(down))
     axes = figure.add_subplot()
     for (row, column), _ in np.ndenumerate(means):
-        cells = cells_at(result, layout, down[row], across[column])
+        cells = at.get((down[row], across[column]), [])
         values = [value for cell in cells for value in cell.values(layout.metric)]
         if values:
             means[row, column] = statistics.fmean(values)
     image = axes.imshow(means, cmap="viridis", aspect="auto")
     low, high = image.get_clim()
     for (row, column), mean in np.ndenumerate(means):
-        cells = cells_at(result, layout, down[row], across[column])
+        cells = at.get((down[row], across[column]), [])
         if not np.isnan(mean):
             dark = mean < (low + high) / 2
             text, colour = number(float(mean), layout.metric), "white" if dark else "black"
@@ -59,8 +61,8 @@ def heatmap_figure(result: SweepResult, layout: Layout) -> Figure:
                 corner = (column - 0.5, row - 0.5)
                 axes.add_patch(_hatched(corner))
         axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
-    axes.set_xticks(range(len(across)), [_joined(value) for value in across])
-    axes.set_yticks(range(len(down)), [_joined(value) for value in down])
+    axes.set_xticks(range(len(across)), [_joined(layout.columns, value) for value in across])
+    axes.set_yticks(range(len(down)), [_joined(layout.rows, value) for value in down])
     axes.set_xlabel(", ".join(map(axis_title, layout.columns)))
     axes.set_ylabel(", ".join(map(axis_title, layout.rows)))
     axes.set_title(TITLES[layout.metric], fontsize=10)
@@ -80,8 +82,8 @@ def _hatched(corner: tuple[float, float]) -> Any:
     return Rectangle(corner, 1, 1, facecolor="white", edgecolor=GREY, hatch="///", linewidth=0)
 
 
-def _joined(values: tuple[Any, ...]) -> str:
-    return plain(", ".join(map(level_text, values)))
+def _joined(axes: Sequence[str], values: tuple[Any, ...]) -> str:
+    return plain(", ".join(map(level_text, axes, values)))
 
 
 def curves_figure(result: SweepResult) -> Figure:
@@ -136,5 +138,5 @@ def front_figure(result: SweepResult) -> Figure:
 
 
 def _name(result: SweepResult, cell: Cell) -> str:
-    levels = [level_text(cell.configuration[name]) for name in result.space.varied]
+    levels = [level_text(name, cell.configuration[name]) for name in result.space.varied]
     return plain(", ".join(levels) or str(cell.configuration["cell"]))

@@ -20,13 +20,12 @@ from rnnprobe.reports._pivot import (
     axis_title,
     key,
     keys,
-    level_text,
     number,
     pivot_table,
 )
 from rnnprobe.search.analysis import METRIC, front, importance, losses, within_noise
 from rnnprobe.search.results import Cell, SweepResult
-from rnnprobe.search.space import AXES, value_text
+from rnnprobe.search.space import AXES, level_text, value_text
 from rnnprobe.table import Column, Finding, Report, Table, escape
 
 _KINDS: dict[str, Any] = {"integer": "integer", "number": "general", "flag": "text", "name": "text"}
@@ -117,9 +116,9 @@ def _caption(result: SweepResult, layout: Layout, dataset: SequenceDataset) -> s
 def _phrase(result: SweepResult, cell: Cell) -> str:
     """Name a cell by what varies."""
     parts = [
-        f"{axis_title(name)} {value_text(cell.configuration[name])}"
+        f"{axis_title(name)} {level_text(name, cell.configuration[name])}"
         for name in result.space.varied
-        if cell.configuration[name] is not None
+        if cell.configuration[name] is not None or AXES[name].optional
     ]
     return escape(", ".join(parts)) or escape(str(cell.configuration["cell"]))
 
@@ -141,19 +140,19 @@ def _value(cell: Cell, metric: str = METRIC) -> dict[str, Any]:
 
 def _progress_findings(result: SweepResult) -> list[Finding]:
     findings = []
-    wanted = len(result.cells) * result.repeats
-    if not result.complete:
-        missing = wanted - len(result.runs)
-        sentence = f"Not complete: {missing:,} of {wanted:,} runs are missing"
+    made = (*result.runs, *result.confirmations)
+    if len(made) < result.wanted:
+        missing = result.wanted - len(made)
+        sentence = f"Not complete: {missing:,} of {result.wanted:,} runs are missing"
         if result.run_dir is not None:
             sentence += f"; `{resume_command('sweep', result.run_dir)}` makes them"
         findings.append(Finding("missing", sentence, missing))
-    dead = [run for run in result.runs if not run.finished]
+    dead = [run for run in made if not run.finished]
     if dead:
         reasons = {r: sum(run.reason == r for run in dead) for r in {run.reason for run in dead}}
         listed = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
         first = escape(dead[0].run.message)
-        sentence = f"Did not finish: {len(dead)} of {len(result.runs)} runs ({listed}); the first: "
+        sentence = f"Did not finish: {len(dead)} of {len(made)} runs ({listed}); the first: "
         findings.append(Finding("did_not_finish", sentence + first, reasons))
     return findings
 
@@ -211,11 +210,11 @@ def _confirmation_finding(result: SweepResult) -> Finding:
         if cell.finished:
             parts.append(
                 f"{_phrase(result, cell)}: validation {_measured(cell, METRIC)}, "
-                f"test {_measured(cell, 'test_accuracy')}"
+                f"test {_measured(cell, 'test_accuracy')} (n = {len(cell.finished)})"
             )
         else:
             parts.append(f"{_phrase(result, cell)}: DNF {cell.runs[0].reason}")
-    sentence = f"Run again with fresh seeds (n = {result.confirm}): {'; '.join(parts)}"
+    sentence = f"Run again with fresh seeds: {'; '.join(parts)}"
     values = [_value(cell) for cell in result.confirmed if cell.finished]
     return Finding("confirmed", sentence, values)
 
@@ -228,11 +227,16 @@ def _tied_finding(result: SweepResult, tied: list[Cell]) -> Finding:
         how += "; with one run a cell the noise of training is not in it"
     elif result.repeats == 2:
         how += "; two runs a cell tell large differences alone"
+    compared = counted(len(result.ranking()) - 1, "other cell")
+    left_out = len(result.cells) - len(result.ranking())
+    if left_out:
+        how += f"; {counted(left_out, 'cell')} with fewer finished runs not compared"
     if not others:
-        return Finding("tied", f"Every other cell is worse than chance explains ({how})", [])
+        sentence = f"The {compared} compared with it: worse than chance explains ({how})"
+        return Finding("tied", sentence, [])
     listed = "; ".join(_phrase(result, cell) for cell in others[:_LISTED])
     more = f"; and {len(others) - _LISTED} more" if len(others) > _LISTED else ""
-    sentence = f"Cannot be told from it: {counted(len(others), 'cell')} ({how}): {listed}{more}"
+    sentence = f"Cannot be told from it: {len(others)} of {compared} ({how}): {listed}{more}"
     return Finding("tied", sentence, [_value(cell) for cell in others])
 
 
@@ -243,6 +247,8 @@ def _comparison_findings(result: SweepResult, layout: Layout) -> list[Finding]:
     shares = importance(result)
     if shares is not None:
         exact = f"exact analysis of variance of the complete factorial, {shares.runs} runs"
+        if result.repeats == 1:
+            exact += "; with one run a cell the noise of seeds is in all of them"
         substitute = (
             f"not every run of a complete factorial is there, so this is what an additive model of "
             f"the {shares.runs} finished runs loses without the axis; what is missing is not "
@@ -257,17 +263,20 @@ def _comparison_findings(result: SweepResult, layout: Layout) -> list[Finding]:
 
 def _best_column(result: SweepResult, layout: Layout) -> list[Finding]:
     across = layout.columns[0]
-    best: dict[tuple[Any, ...], Any] = {}
-    for row in keys(result.cells, layout.rows):
-        cells = [c for c in result.ranking() if key(c, layout.rows) == row]
-        if len({c.configuration[across] for c in cells}) > 1:
-            best[row] = cells[0].configuration[across]
+    ranked: dict[tuple[Any, ...], list[Any]] = {row: [] for row in keys(result.cells, layout.rows)}
+    for cell in result.ranking():
+        ranked[key(cell, layout.rows)].append(cell.configuration[across])
+    best = {row: values[0] for row, values in ranked.items() if len(set(values)) > 1}
     if not best:
         return []
     parts = []
     for level in dict.fromkeys(best.values()):
-        at = [" ".join(map(level_text, row)) for row, value in best.items() if value == level]
-        parts.append(f"{value_text(level)} at {', '.join(at)}")
+        at = [
+            " ".join(map(level_text, layout.rows, row))
+            for row, value in best.items()
+            if value == level
+        ]
+        parts.append(f"{level_text(across, level)} at {', '.join(at)}")
     down = ", ".join(map(axis_title, layout.rows))
     sentence = f"Best {axis_title(across)} by {down}: {escape('; '.join(parts))}"
     value = [
@@ -294,6 +303,7 @@ def _cells_table(result: SweepResult, tied: list[Cell]) -> Table:
     """One row a cell, for CSV and JSON; the same columns whatever was swept."""
     checkpoints = [f"train_{n + 1}" for n in range(result.settings.get("checkpoints", 0))]
     measured = ("val_accuracy", "val_loss", "test_accuracy", "test_loss", *checkpoints)
+    ranking = result.ranking()
     keys_ = [*AXES, "repeats", "finished", "reasons"]
     keys_ += [name for metric in measured for name in (metric, f"{metric}_sd")]
     keys_ += ["seconds", "parameters", "cannot_be_told_from_best"]
@@ -311,7 +321,8 @@ def _cells_table(result: SweepResult, tied: list[Cell]) -> Table:
                 if all(metric in run.run.metrics for run in cell.finished):
                     known |= {metric: cell.mean(metric), f"{metric}_sd": cell.deviation(metric)}
             known |= {"seconds": cell.seconds, "parameters": cell.parameters}
-            known["cannot_be_told_from_best"] = cell in tied
+            if cell in ranking:
+                known["cannot_be_told_from_best"] = cell in tied
         rows.append(tuple(known.get(name) for name in keys_))
     return Table(tuple(Column(name, name) for name in keys_), tuple(rows))
 
@@ -333,7 +344,8 @@ def _tables(result: SweepResult) -> dict[str, Table]:
             Column("reasons", "reasons"),
         )
         rows = tuple(
-            (axis_title(x.axis), level_text(x.level), x.lost, x.runs, x.reasons) for x in lost
+            (axis_title(x.axis), level_text(x.axis, x.level), x.lost, x.runs, x.reasons)
+            for x in lost
         )
         tables["did_not_finish"] = Table(columns, rows, "Runs that did not finish, by level")
     return tables

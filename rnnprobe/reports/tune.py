@@ -11,7 +11,7 @@ from rnnprobe.search.space import AXES, value_text
 from rnnprobe.table import Column, Finding, Report, Table, escape
 
 if TYPE_CHECKING:
-    from rnnprobe.search.tuner import Trial, TuneResult
+    from rnnprobe.search.trials import Trial, TuneResult
 
 _KINDS: dict[str, Any] = {
     "integer": "integer",

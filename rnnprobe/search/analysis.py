@@ -8,6 +8,7 @@ import numpy as np
 
 from rnnprobe.records import Array
 from rnnprobe.search.results import Cell, SweepResult
+from rnnprobe.search.space import AXES, Value
 from rnnprobe.statistics import (
     additive_shares,
     compare_configurations,
@@ -81,10 +82,15 @@ def importance(result: SweepResult) -> Importance | None:
         shares = factorial_shares(values.reshape(*lengths, result.repeats))
         named = {tuple(axes[i] for i in chosen): share for chosen, share in shares.items()}
         return Importance(named, exact=True, runs=len(finished))
-    levels = [[run.configuration[name] for run in finished] for name in axes]
+    levels = [[_level(name, run.configuration[name]) for run in finished] for name in axes]
     alone = additive_shares(levels, [run.value(METRIC) for run in finished])
     named = {(name,): share for name, share in zip(axes, alone, strict=True)}
     return Importance(named, exact=False, runs=len(finished))
+
+
+def _level(name: str, value: Value) -> Value:
+    """Return None where an axis means nothing; none may be a value as well."""
+    return "none" if value is None and AXES[name].optional else value
 
 
 def front(result: SweepResult) -> list[Cell]:
@@ -99,7 +105,7 @@ class Losses:
     """How many runs at one level of an axis did not finish."""
 
     axis: str
-    level: object
+    level: Value
     lost: int
     runs: int
     reasons: tuple[str, ...]

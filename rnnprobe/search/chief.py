@@ -7,6 +7,7 @@ a trial's values; who is not heard of loses its task to another.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 import time
@@ -62,6 +63,7 @@ class Chief:
     ) -> None:
         self._address, self._lease_seconds, self._say = address, lease, say
         self._told = json.dumps({"experiment": experiment, "versions": versions()})
+        self._mark = mark_of(experiment)
         self._changed = threading.Condition()
         self._queue: list[TrialTask] = []
         self._leases: dict[str, _Lease] = {}
@@ -74,13 +76,17 @@ class Chief:
             ThreadPoolExecutor(max_workers=1), options=[("grpc.so_reuseport", 0)]
         )
 
-    def __enter__(self) -> Self:
         add_to = protos.get_service_grpc().add_OracleServicer_to_server
         add_to(OracleServicer(self), self._server)
         try:
-            self._server.add_insecure_port(self._address)
+            self._server.add_insecure_port(address)
         except RuntimeError as exc:
-            raise OutputError(f"Cannot listen on '{self._address}': the port is taken.") from exc
+            raise OutputError(
+                f"Cannot listen on '{address}': the port is taken, or the address is not this "
+                "machine's."
+            ) from exc
+
+    def __enter__(self) -> Self:
         self._server.start()
         self._say(f"listening; elsewhere: rnnprobe worker {self._address}")
         return self
@@ -91,13 +97,13 @@ class Chief:
         value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Let the workers hear that it is over."""
-        until = time.monotonic() + _SECONDS_TO_SAY_GOODBYE
+        """Let the workers hear that it is over, unless something went wrong."""
+        until = time.monotonic() + (_SECONDS_TO_SAY_GOODBYE if kind is None else 0.0)
         with self._changed:
             self._closed = True
             while self._workers and time.monotonic() < until:
                 self._changed.wait(0.1)
-        self._server.stop(grace=1).wait()
+        self._server.stop(grace=0).wait()
 
     def add(self, task: TrialTask) -> None:
         """Queue a task."""
@@ -155,11 +161,11 @@ class Chief:
         return hp
 
     def create_trial(self, tuner_id: str) -> Trial:
-        """Give a task; `tuner_id` is the worker's name, a slash and a number."""
-        worker = tuner_id.partition("/")[0]
+        """Give a task; `tuner_id` is the worker's name, its sweep's mark and a number."""
+        worker, mark, _ = tuner_id.split("/")
         with self._changed:
             now = self._heard = time.monotonic()
-            if self._closed:
+            if self._closed or mark != self._mark:
                 self._workers.discard(worker)
                 self._changed.notify_all()
                 return _trial("none", "STOPPED")
@@ -171,35 +177,45 @@ class Chief:
             self._queue.sort(key=lambda task: task.rank)
             task = self._queue.pop(0)
             self._leases[task.key] = _Lease(task, worker, now, now)
-            return _trial(task.key, "RUNNING", {TASK: task.to_json()})
+            return _trial(f"{self._mark}/{task.key}", "RUNNING", {TASK: task.to_json()})
 
     def get_trial(self, trial_id: str) -> Trial:
         """Hear that a task is being worked on, also one that was given before a restart."""
+        mark, _, key = trial_id.partition("/")
         with self._changed:
             now = self._heard = time.monotonic()
-            if trial_id in self._leases:
-                self._leases[trial_id].heard = now
-            else:
-                for task in [task for task in self._queue if task.key == trial_id]:
+            if mark == self._mark and key not in self._leases:
+                for task in [task for task in self._queue if task.key == key]:
                     self._queue.remove(task)
-                    self._leases[trial_id] = _Lease(task, "a worker of before", now, now)
-            known = trial_id in self._leases
+                    self._leases[key] = _Lease(task, "a worker of before", now, now)
+            known = mark == self._mark and key in self._leases
+            if known:
+                self._leases[key].heard = now
         return _trial(trial_id, "RUNNING" if known else "STOPPED")
 
     def end_trial(self, trial: Trial) -> None:
         """Take a result; of a task that ended already the first one stands."""
         result = json.loads(trial.hyperparameters.values[RESULT])
+        outcome = TrialOutcome(Run.from_dict(result["run"]), result["hits"])
+        mark, _, key = trial.trial_id.partition("/")
         with self._changed:
             self._heard = time.monotonic()
-            lease = self._leases.pop(trial.trial_id, None)
-            waiting = [task for task in self._queue if task.key == trial.trial_id]
-            for task in waiting:
-                self._queue.remove(task)
-            wanted = [lease.task] if lease else waiting
+            if mark != self._mark:
+                return
+            lease = self._leases.pop(key, None)
+            wanted = [task for task in self._queue if task.key == key]
             for task in wanted:
-                outcome = TrialOutcome(Run.from_dict(result["run"]), result["hits"])
-                self._ended.append(Done(task, outcome))
+                self._queue.remove(task)
+            if lease:
+                wanted = [lease.task]
+            self._ended += [Done(task, outcome) for task in wanted]
             self._changed.notify_all()
+
+
+def mark_of(experiment: Mapping[str, Any]) -> str:
+    """Return what tells one sweep from another: nothing of another one may be taken for this."""
+    fixed = json.dumps(experiment["fixed"], sort_keys=True)
+    return hashlib.sha256(fixed.encode()).hexdigest()[:12]
 
 
 def _trial(key: str, status: str, values: Mapping[str, str] | None = None) -> Trial:

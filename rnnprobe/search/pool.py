@@ -29,6 +29,7 @@ from rnnprobe._registry import load_object
 
 _PRELOADED = ["rnnprobe.search._preload", "rnnprobe.search._child"]
 _SECONDS_BETWEEN_LOOKS = 0.2
+_SECONDS_TO_DIE = 2.0
 _FORKS = "forkserver" in multiprocessing.get_all_start_methods()
 
 
@@ -146,8 +147,10 @@ class Pool:
         yield from self._collect()
 
     def _hand_out(self) -> None:
-        for child in self._children:
-            if self._queue and child.task is None:
+        for child in [c for c in self._children if c.task is None]:
+            if not child.process.is_alive():  # while it waited: that is no task's fault
+                self._remove(child)
+            elif self._queue:
                 self._give(child, self._choose(child))
         while self._queue and len(self._children) < self._workers:
             self._children.append(child := self._new_child())
@@ -200,7 +203,7 @@ class Pool:
         try:
             value, leaves = child.connection.recv()
         except (EOFError, OSError):
-            child.process.join()
+            child.process.join(_SECONDS_TO_DIE)
             return self._bury(child, _cause_of_death(child), seconds)
         done = Done(child.task, value)
         child.task = None
@@ -214,6 +217,7 @@ class Pool:
 
     def _remove(self, child: _Child) -> None:
         self._children.remove(child)
+        child.process.kill()  # it has nothing more to say, and may be slow to end
         child.process.join()
         child.process.close()
         child.connection.close()

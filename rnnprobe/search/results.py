@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+CONFIRMED_CELLS = 3
+
+
 @dataclass(frozen=True, eq=False)
 class CellRun:
     """One run of one configuration.
@@ -137,19 +140,30 @@ class SweepResult:
         return _cells(configurations, self.confirmations, self.confirm)
 
     @property
+    def wanted(self) -> int:
+        """How many runs there should be; those that confirm only once there are cells to do so."""
+        main = len(self.cells) * self.repeats
+        return main + min(CONFIRMED_CELLS, len(self.ranking())) * self.confirm
+
+    @property
     def complete(self) -> bool:
         """Whether every run was made, to whatever end."""
-        return len(self.runs) == len(self.cells) * self.repeats
+        return len(self.runs) + len(self.confirmations) == self.wanted
 
-    def ranking(self) -> list[Cell]:
+    def ranking(self) -> tuple[Cell, ...]:
         """Return the cells that may be chosen, the best mean validation accuracy first.
 
         A cell may be chosen when all its repeats finished; where no cell's did, when as many
         finished as of any. At equal accuracy the lower validation loss decides.
         """
+        return self._ranking
+
+    @cached_property
+    def _ranking(self) -> tuple[Cell, ...]:
         most = max((len(cell.finished) for cell in self.cells), default=0)
         chosen = [cell for cell in self.cells if len(cell.finished) == most > 0]
-        return sorted(chosen, key=lambda c: (-c.mean("val_accuracy"), c.mean("val_loss")))
+        best_first = sorted(chosen, key=lambda c: (-c.mean("val_accuracy"), c.mean("val_loss")))
+        return tuple(best_first)
 
     @property
     def frame(self) -> pd.DataFrame:

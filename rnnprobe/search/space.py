@@ -228,6 +228,11 @@ def value_text(value: Value) -> str:
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def level_text(name: str, value: Value) -> str:
+    """Return the value of an axis in a canonical configuration; a dash where it means nothing."""
+    return "–" if value is None and not AXES[name].optional else value_text(value)
+
+
 def to_specs(configuration: Mapping[str, Value], **train: Any) -> tuple[ModelSpec, TrainSpec]:
     """Return the records of one configuration.
 

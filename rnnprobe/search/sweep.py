@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnprobe.errors import OutputError
 from rnnprobe.journal import Journal, read_experiment, read_results
-from rnnprobe.records import Run, SequenceDataset, check_checkpoints
+from rnnprobe.records import Run, SequenceDataset, TrainSpec, check_trainable
 from rnnprobe.search.pool import Pool
-from rnnprobe.search.results import CellRun, SweepResult, cell_key
+from rnnprobe.search.results import CONFIRMED_CELLS, CellRun, SweepResult, cell_key
 from rnnprobe.search.space import AXES, Configuration, SearchSpace, to_specs
 from rnnprobe.search.task import (
     Execution,
@@ -24,7 +24,6 @@ from rnnprobe.search.task import (
 )
 
 SETTINGS = ("epochs", "steps", "early_stopping", "class_weights", "checkpoints")
-_CONFIRMED_CELLS = 3
 
 if TYPE_CHECKING:
     from rnnprobe.search.chief import Chief
@@ -79,15 +78,16 @@ def sweep(
     space, execution = space or SearchSpace(), execution or Execution()
     plan = Plan(space, repeats, confirm, seed, settings)
     for task in plan.tasks():
-        check_checkpoints(task.train, dataset)
+        check_trainable(dataset, task.train, parts=("train", "validation", "test"))
     started = time.perf_counter()
     with run_folder(execution) as folder:
         described = plan.experiment(dataset)
+        chief = execution.chief(described)
         journal = Journal(folder, described, resume=execution.resume)
         with (
             journal,
             folder_for_data(folder) as data,
-            execution.chief_or_pool(dataset, data, described) as pool,
+            chief or execution.pool(dataset, data) as pool,
         ):
             runs = _Runs(plan, journal, pool, on_run, dataset.digest)
             runs.take_over(retry_dnf=execution.retry_dnf)
@@ -143,6 +143,9 @@ class Plan:
         unknown = sorted(set(self.settings) - set(SETTINGS))
         if unknown:
             raise ValueError(f"Unknown setting '{unknown[0]}', expected {', '.join(SETTINGS)}.")
+        if "epochs" not in self.settings and "steps" not in self.settings:
+            settings = {"epochs": TrainSpec.epochs, **self.settings}
+            object.__setattr__(self, "settings", settings)
         for configuration in self.space.configurations:
             self.task(configuration, self.repeats + self.confirm)
 
@@ -177,34 +180,40 @@ class Plan:
     def num_runs(self) -> int:
         """How many runs there will be in all, if any cell can be chosen."""
         cells = len(self.space.configurations)
-        return cells * self.repeats + min(cells, _CONFIRMED_CELLS) * self.confirm
+        return cells * self.repeats + min(cells, CONFIRMED_CELLS) * self.confirm
 
     def confirming_tasks(self, done: Mapping[str, Entry]) -> list[TrialTask]:
         """Return the runs with fresh seeds of the cells that came out best."""
-        best = self.result(done).ranking()[:_CONFIRMED_CELLS]
+        best = self.result(done).ranking()[:CONFIRMED_CELLS]
         fresh = range(self.repeats + 1, self.repeats + self.confirm + 1)
         return [self.task(cell.configuration, repeat) for repeat in fresh for cell in best]
 
     def result(self, done: Mapping[str, Entry], run_dir: Path | None = None) -> SweepResult:
         """Return the runs that are done, in the order of the plan."""
-        runs = self._runs(done, range(1, self.repeats + 1))
-        fresh = range(self.repeats + 1, self.repeats + self.confirm + 1)
-        return SweepResult(
+        everything = self.space.configurations
+        result = SweepResult(
             space=self.space,
             repeats=self.repeats,
             seed=self.seed,
             settings=self.settings,
-            runs=runs,
-            confirmations=self._runs(done, fresh),
-            confirm=self.confirm,
+            runs=self._runs(done, range(1, self.repeats + 1), everything),
             run_dir=run_dir,
         )
+        if not self.confirm or not result.complete:
+            return result
+        chosen = [cell.configuration for cell in result.ranking()[:CONFIRMED_CELLS]]
+        best = [configuration for configuration in everything if configuration in chosen]
+        fresh = range(self.repeats + 1, self.repeats + self.confirm + 1)
+        again = self._runs(done, fresh, best)
+        return replace(result, confirmations=again, confirm=self.confirm)
 
-    def _runs(self, done: Mapping[str, Entry], repeats: range) -> tuple[CellRun, ...]:
+    def _runs(
+        self, done: Mapping[str, Entry], repeats: range, configurations: Sequence[Configuration]
+    ) -> tuple[CellRun, ...]:
         return tuple(
             CellRun(configuration, repeat, Run.from_dict(entry["run"]), entry["hits"])
             for repeat in repeats
-            for configuration in self.space.configurations
+            for configuration in configurations
             if (entry := done.get(_key(configuration, self.seed + repeat - 1)))
         )
 
@@ -221,6 +230,7 @@ class _Runs:
     ) -> None:
         self._plan, self._journal, self._pool = plan, journal, pool
         self._on_run, self._digest = on_run, digest
+        self._planned: set[str] = set()
         self.done: dict[str, Entry] = {}
 
     def take_over(self, *, retry_dnf: bool) -> None:
@@ -233,6 +243,7 @@ class _Runs:
 
     def make(self, tasks: list[TrialTask]) -> None:
         """Run what is missing of these."""
+        self._planned |= {task.key for task in tasks}
         for task in tasks:
             if task.key not in self.done:
                 self._pool.add(task)
@@ -241,4 +252,5 @@ class _Runs:
             self._journal.append(entry)
             self.done[entry["key"]] = entry
             if self._on_run:
-                self._on_run(Run.from_dict(entry["run"]), len(self.done), self._plan.num_runs)
+                done = len(self._planned & set(self.done))
+                self._on_run(Run.from_dict(entry["run"]), done, self._plan.num_runs)

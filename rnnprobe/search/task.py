@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -62,18 +63,22 @@ class Execution:
                 raise ValueError(f"`{name} > 0` must hold, but got {name}={value}.")
         if self.max_memory is not None:
             check_memory_limit()
+        if self.listen is not None and (self.workers or self.max_seconds or self.max_memory):
+            raise ValueError("Workers elsewhere have their own limits; give them to each of them.")
 
-    @property
+    @cached_property
     def num_workers(self) -> int:
         """How many children run at once."""
         return self.workers or automatic_workers()
 
-    def chief_or_pool(
-        self, dataset: SequenceDataset, folder: Path, experiment: Mapping[str, Any]
-    ) -> Chief | Pool:
-        """Return who trains on a data set: workers elsewhere, or children."""
+    def chief(self, experiment: Mapping[str, Any]) -> Chief | None:
+        """Return the chief of workers elsewhere, where one is wanted.
+
+        Raises:
+            OutputError: It cannot listen at its address.
+        """
         if self.listen is None:
-            return self.pool(dataset, folder)
+            return None
         from rnnprobe.search.chief import Chief
 
         return Chief(self.listen, experiment, lease=self.lease, say=self.say)

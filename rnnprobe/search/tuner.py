@@ -9,19 +9,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import keras
-
 from rnnprobe._registry import unknown_name
 from rnnprobe.errors import OutputError, TrainingError
-from rnnprobe.evaluation import Evaluation, evaluate
+from rnnprobe.evaluation import evaluate
 from rnnprobe.journal import Journal, read_experiment, read_results
-from rnnprobe.records import Run, SequenceDataset
+from rnnprobe.records import SequenceDataset
 from rnnprobe.search import TUNERS
 from rnnprobe.search.hypermodel import sample
 from rnnprobe.search.oracles import OBJECTIVE, build_oracle
 from rnnprobe.search.pool import Pool
 from rnnprobe.search.results import cell_key
-from rnnprobe.search.space import AXES, Configuration, SearchSpace, to_specs
+from rnnprobe.search.space import AXES, SearchSpace, to_specs
 from rnnprobe.search.task import (
     Execution,
     TrialTask,
@@ -30,78 +28,13 @@ from rnnprobe.search.task import (
     outcome_entry,
     run_folder,
 )
+from rnnprobe.search.trials import Trial, TuneResult, trial_of
 from rnnprobe.training import Training
 
 STATES = "states"
 _BY_BAYES = "Gaussian process"
 
 Entry = Mapping[str, Any]
-
-
-@dataclass(frozen=True, eq=False)
-class Trial:
-    """One configuration that was tried.
-
-    Args:
-        number: From 1, in the order of their first start.
-        configuration: A value per axis; None where the axis means nothing.
-        chosen: How it came to be tried.
-        run: What came of it.
-        promoted_after: Numbers of epochs after which Hyperband let it go on.
-    """
-
-    number: int
-    configuration: Configuration
-    chosen: str
-    run: Run
-    promoted_after: tuple[int, ...] = ()
-
-    @property
-    def epochs(self) -> int:
-        """Epochs that it was trained for."""
-        return len(self.run.history.get("loss", ()))
-
-    @property
-    def score(self) -> tuple[float, float]:
-        """What decides: validation accuracy of the last epoch, then the lower validation loss."""
-        if self.run.status != "ok":
-            return (-1.0, 0.0)
-        return (self.run.metrics["val_accuracy"], -self.run.metrics["val_loss"])
-
-
-@dataclass(frozen=True, eq=False)
-class TuneResult:
-    """What a search found.
-
-    Args:
-        trials: All configurations in the order of their start.
-        space: What was searched.
-        tuner: How.
-        budget: How many configurations were asked for.
-        epochs: The most epochs per configuration.
-        seed: Of the search and of every training run.
-        seconds: Wall time of the search; what was resumed is not in it.
-        run_dir: Where the results are kept, or None.
-        model: The best trial's; None where the search is not over.
-        test: That model on the test part, which chose nothing; None as before.
-    """
-
-    trials: tuple[Trial, ...]
-    space: SearchSpace
-    tuner: str
-    budget: int
-    epochs: int
-    seed: int
-    seconds: float = 0.0
-    run_dir: Path | None = None
-    model: keras.Model | None = None
-    test: Evaluation | None = None
-
-    @property
-    def best(self) -> Trial | None:
-        """The finished trial with the best validation accuracy, the first one at a tie."""
-        finished = [trial for trial in self.trials if trial.run.status == "ok"]
-        return max(finished, key=lambda trial: trial.score, default=None)
 
 
 OnTrial = Callable[[Trial, int], None]
@@ -227,13 +160,6 @@ class Wanted:
         return TuneResult(
             ordered, self.space, self.tuner, self.budget, self.epochs, self.seed, run_dir=run_dir
         )
-
-
-def trial_of(entry: Entry) -> Trial:
-    """Return the trial that an entry of the journal tells of."""
-    told, run = entry["trial"], Run.from_dict(entry["run"])
-    promoted = tuple(told["promoted_after"])
-    return Trial(told["number"], told["configuration"], told["chosen"], run, promoted)
 
 
 @dataclass

@@ -23,7 +23,7 @@ from rnnprobe.datasets._csv import CsvColumns
 from rnnprobe.datasets._load import load_dataset
 from rnnprobe.errors import DataError, TrainingError
 from rnnprobe.records import SequenceDataset
-from rnnprobe.search.chief import EXPERIMENT, RESULT, TASK
+from rnnprobe.search.chief import EXPERIMENT, RESULT, TASK, mark_of
 from rnnprobe.search.pool import Died, Done
 from rnnprobe.search.task import Execution, TrialTask, outcome_entry
 
@@ -65,7 +65,8 @@ def work(
             tempfile.TemporaryDirectory(prefix="rnnprobe-") as scratch,
             execution.pool(dataset, Path(scratch)) as pool,
         ):
-            return _Worker(line, pool, execution.num_workers, dataset.digest, say).run()
+            worker = _Worker(line, pool, execution.num_workers, dataset.digest, say)
+            return worker.run(mark_of(told["experiment"]))
 
 
 class _Line:
@@ -73,7 +74,10 @@ class _Line:
 
     def __init__(self, address: str, patience: float) -> None:
         self._address, self._patience = address, patience
-        self._channel = grpc.insecure_channel(address)
+        # gRPC would wait longer and longer before it tries again.
+        waits = ("initial", "min", "max")
+        options = [(f"grpc.{wait}_reconnect_backoff_ms", 500) for wait in waits]
+        self._channel = grpc.insecure_channel(address, options=options)
         self._stub = protos.get_service_grpc().OracleStub(self._channel)
 
     def __enter__(self) -> _Line:
@@ -106,15 +110,15 @@ class _Line:
         """Ask for a task."""
         return Trial.from_proto(self._call("CreateTrial", tuner_id=name).trial)
 
-    def still_working(self, key: str) -> None:
+    def still_working(self, trial_id: str) -> None:
         """Tell that a task is being worked on."""
-        self._call("GetTrial", trial_id=key)
+        self._call("GetTrial", trial_id=trial_id)
 
-    def answer(self, key: str, result: Mapping[str, Any]) -> None:
+    def answer(self, trial_id: str, result: Mapping[str, Any]) -> None:
         """Tell what came of a task."""
         hp = keras_tuner.HyperParameters()
         hp.values = {RESULT: json.dumps(result)}
-        self._call("EndTrial", trial=Trial(hp, trial_id=key, status="COMPLETED").to_proto())
+        self._call("EndTrial", trial=Trial(hp, trial_id=trial_id, status="COMPLETED").to_proto())
 
 
 class _Worker:
@@ -126,43 +130,43 @@ class _Worker:
         self._name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         self._asked = 0
         self._done = 0
-        self._open: set[str] = set()
+        self._open: dict[str, str] = {}  # the chief's name of each task, by its key
         self._over = False
 
-    def run(self) -> int:
+    def run(self, mark: str) -> int:
+        """Work until the chief has nothing more of the sweep that `mark` stands for."""
         signed = 0.0
         while not self._over or self._open:
-            idle = self._fill()
+            idle = self._fill(mark)
             for outcome in self._pool.poll():
                 self._answer(outcome)
             if time.monotonic() - signed > _SECONDS_BETWEEN_SIGNS:
                 signed = time.monotonic()
-                for key in self._open:
-                    self._line.still_working(key)
+                for trial_id in self._open.values():
+                    self._line.still_working(trial_id)
             if idle and not self._open and not self._over:
                 time.sleep(_SECONDS_BETWEEN_QUESTIONS)
         return self._done
 
-    def _fill(self) -> bool:
+    def _fill(self, mark: str) -> bool:
         """Ask for as many tasks as there are children; say whether there were fewer."""
         while len(self._open) < self._workers and not self._over:
             self._asked += 1
-            trial = self._line.ask(f"{self._name}/{self._asked}")
+            trial = self._line.ask(f"{self._name}/{mark}/{self._asked}")
             if trial.status == "STOPPED":
                 self._over = True
             elif trial.status == "IDLE":
                 return True
             else:
                 task = TrialTask.from_json(trial.hyperparameters.values[TASK])
-                self._open.add(task.key)
+                self._open[task.key] = trial.trial_id
                 self._pool.add(task)
         return False
 
     def _answer(self, outcome: Done | Died) -> None:
         entry = outcome_entry(outcome, self._digest)
         key = entry.pop("key")
-        self._line.answer(key, entry)
-        self._open.discard(key)
+        self._line.answer(self._open.pop(key), entry)
         self._done += 1
         run = entry["run"]
         said = f"DNF {run['message']}" if run["status"] != "ok" else f"{run['seconds']:.1f} s"

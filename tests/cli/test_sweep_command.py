@@ -80,7 +80,7 @@ def test_the_pivot_and_what_follows_from_it(cli: Cli, grid: list[str], tmp_path:
     assert "n = 2 (seeds 0 to 1)" in result.out
     for said in (
         "Best on validation: units", "the best of 6 cells", "Its test accuracy: ",
-        "Run again with fresh seeds (n = 1)", "Best learning rate by units:",
+        "Run again with fresh seeds: units", "(n = 1); ", "Best learning rate by units:",
         "exact analysis of variance of the complete factorial, 12 runs",
         "`rnnprobe train --cell rnn --units", "Accuracy against time",
         "| Train 1 | Train 2 | Test |",
@@ -142,6 +142,8 @@ def test_cells_that_know_no_units_collapse(cli: Cli, tmp_path: Path, pictures_np
         (["--workers", "0"], "--workers got '0', expected auto or a number above 0"),
         (["--max-memory", "much"], "--max-memory got 'much', expected an amount of memory like"),
         (["--resume"], "--resume needs --run-dir"),
+        (["--resume", "--run-dir", "x"], "There is nothing to resume in 'x'"),
+        (["--listen", "8000", "--workers", "2"], "Workers elsewhere have their own limits"),
         (["--run-dir", "x", "--retry-dnf"], "--retry-dnf goes with --resume"),
         (["--epochs", "2", "--steps", "3"], "Give --epochs or --steps, not both"),
         (["--units", "4..2:x2"], "--units got the range '4..2:x2'"),
@@ -156,6 +158,19 @@ def test_wrong_use_is_one_line(cli: Cli, values_npz: Path, arguments: list[str],
     assert said in result.err
     assert "Traceback" not in result.err
     assert not Path("x").exists()
+
+
+def test_data_with_one_validation_example_has_a_report(cli: Cli, values_npz: Path) -> None:
+    arguments = ["--data", values_npz, "--limit-examples", 1, "--epochs", 1, "-q"]
+    result = cli("sweep", "--cell", "rnn", "--units", "2,3", *arguments)
+    assert result.status == 0
+    assert "Cannot be told from it: 1 of 1 other cell" in result.out
+
+
+def test_none_is_a_value_like_any_other(cli: Cli, grid: list[str]) -> None:
+    out = squeezed(cli(*GRID, *grid[len(GRID) :], "--clip-norm", "none,0.5", "-q").out)
+    assert "| 2 | none |" in out
+    assert "clip norm" in out.partition("Of the variance")[2].partition("\n")[0]
 
 
 def test_no_run_finished_is_status_one_with_the_table(cli: Cli, values_npz: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -34,9 +35,11 @@ def start(context: str) -> Callable[[Job], tuple[Any, bool]]:
             os._exit(3)
         if job.fate == "hangs":
             time.sleep(600)
+        if job.fate == "lingers":
+            threading.Thread(target=time.sleep, args=(60,)).start()
         if job.fate == "slow":
             time.sleep(0.2)
-        return (context, job.name, os.getpid()), job.fate == "leaves"
+        return (context, job.name, os.getpid()), job.fate in ("leaves", "lingers")
 
     return work
 

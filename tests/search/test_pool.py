@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -77,6 +78,25 @@ def test_tasks_may_be_added_while_others_run_and_a_child_is_used_again() -> None
                 pool.add(Job(str(len(done)), "ok"))
     assert [outcome.task.name for outcome in done] == list("01234")
     assert len({o.value[2] for o in done if isinstance(o, Done)}) == 1
+
+
+def test_a_child_that_is_slow_to_end_holds_up_nobody() -> None:
+    started = time.monotonic()
+    outcomes = run([Job("a", "lingers"), Job("b", "lingers"), Job("c", "ok")], workers=1)
+    assert [type(outcome) for outcome in outcomes] == [Done, Done, Done]
+    assert time.monotonic() - started < 20
+
+
+def test_a_child_that_dies_while_it_waits_costs_no_task() -> None:
+    with Pool("labour:start", "", workers=1) as pool:
+        pool.add(Job("a", "ok"))
+        (first,) = pool.outcomes()
+        assert isinstance(first, Done)
+        os.kill(first.value[2], signal.SIGKILL)
+        time.sleep(0.5)
+        pool.add(Job("b", "ok"))
+        (second,) = pool.outcomes()
+    assert isinstance(second, Done)
 
 
 def test_leaving_the_pool_ends_its_children_at_once() -> None:

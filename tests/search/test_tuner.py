@@ -22,7 +22,7 @@ from rnnprobe.journal import RESULTS
 from rnnprobe.search import TUNERS
 from rnnprobe.search.hypermodel import encode, hyperparameters, sample
 from rnnprobe.search.oracles import BudgetHyperbandOracle, build_oracle
-from rnnprobe.search.tuner import Trial, TuneResult
+from rnnprobe.search.trials import Trial, TuneResult
 
 SPACE = SearchSpace(
     cell="rnn", units=(2, 3, 4), learning_rate=(0.01, 0.03), dropout=(0.0, 0.1), clip_norm=(None, 1)
