@@ -1,7 +1,8 @@
 """Time a grid of LSTMs against KerasTuner's GridSearch and a plain PyTorch loop.
 
 Each side is a whole process: import, data, training, test evaluation. Each runs twice, taking
-turns. Needs full MNIST as `mnist.npz` (Keras's keys) and, for its side, PyTorch:
+turns. Needs full MNIST as `mnist.npz` (Keras's keys) and, for its side, PyTorch; a second argument
+is the number of seeds a cell, which is 1:
 
     pip install '.[bench]'
     python tests/benchmarks/sweep_speed.py mnist.npz
@@ -26,7 +27,8 @@ data, out = sys.argv[1:]
 subprocess.run([
     sys.executable, "-m", "rnnprobe", "sweep", "--cell", "lstm", "--units", "{units}",
     "--learning-rate", "{rates}", "--batch-size", "{batch}", "--steps", "{steps}", "--data", data,
-    "--metric", "test_accuracy", "--run-dir", out + ".run", "-q", "-o", out + ".csv",
+    "--repeats", "{repeats}", "--metric", "test_accuracy", "--run-dir", out + ".run",
+    "-q", "-o", out + ".csv",
 ], check=True)
 import csv
 cells = {{
@@ -70,7 +72,9 @@ class HyperModel(keras_tuner.HyperModel):
         return history
 
 with tempfile.TemporaryDirectory() as folder:
-    tuner = keras_tuner.GridSearch(HyperModel(), "val_accuracy", directory=folder)
+    tuner = keras_tuner.GridSearch(
+        HyperModel(), "val_accuracy", directory=folder, executions_per_trial={repeats}
+    )
     seen = {steps} * {batch}  # so many pictures, once each
     tuner.search(
         x[:seen], y[:seen], batch_size={batch}, epochs=1, validation_data=(x_val, y_val), verbose=0
@@ -103,7 +107,7 @@ def accuracy(net, x, y):
     return float((torch.cat(parts) == y).float().mean())
 
 cells = {{}}
-for units in [{units}]:
+for units in [{units}] * {repeats}:
     for rate in [{rates}]:
         net = Net(units)
         optimizer = torch.optim.Adam(net.parameters(), rate)
@@ -122,13 +126,14 @@ json.dump(cells, open(out, "w"))
 SIDES = {"rnnprobe": SWEEP, "KerasTuner": KERAS_TUNER, "PyTorch": PYTORCH}
 
 
-def timed(script: str, data: str, folder: Path) -> tuple[float, dict[str, float]]:
+def timed(script: str, data: str, repeats: int, folder: Path) -> tuple[float, dict[str, float]]:
     """Run one side as a process of its own; return its seconds and its test accuracies."""
     values = {
         "units": ",".join(map(str, UNITS)),
         "rates": ",".join(map(str, RATES)),
         "steps": STEPS,
         "batch": BATCH,
+        "repeats": repeats,
     }
     out = folder / f"{time.monotonic_ns()}.json"
     started = time.perf_counter()
@@ -137,15 +142,14 @@ def timed(script: str, data: str, folder: Path) -> tuple[float, dict[str, float]
     return time.perf_counter() - started, json.loads(out.read_text("utf-8"))
 
 
-def main(data: str, *only: str) -> None:
+def main(data: str, repeats: str = "1") -> None:
     """Print seconds, ratios and test accuracies as Markdown."""
-    sides = {name: script for name, script in SIDES.items() if not only or name in only}
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
-    cells: dict[str, list[dict[str, float]]] = {name: [] for name in sides}
+    seconds: dict[str, list[float]] = {name: [] for name in SIDES}
+    cells: dict[str, list[dict[str, float]]] = {name: [] for name in SIDES}
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(ROUNDS):
-            for name, script in sides.items():
-                spent, measured = timed(script, data, Path(folder))
+            for name, script in SIDES.items():
+                spent, measured = timed(script, data, int(repeats), Path(folder))
                 seconds[name].append(spent)
                 cells[name].append(measured)
                 print(f"{name}: {spent:.1f} s", file=sys.stderr)
@@ -155,9 +159,9 @@ def main(data: str, *only: str) -> None:
     for name, spent in seconds.items():
         ratios = " and ".join(f"{a / b:.2f}" for a, b in zip(spent, ours, strict=True))
         print(f"| {name} | {' | '.join(f'{s:.1f} s' for s in spent)} | {ratios} |")
-    print(f"\n| units, rate | {' | '.join(sides)} |\n|:--|{'--:|' * len(sides)}")
+    print(f"\n| units, rate | {' | '.join(SIDES)} |\n|:--|{'--:|' * len(SIDES)}")
     for cell in cells["rnnprobe"][0]:
-        accuracies = (" / ".join(f"{run[cell]:.4f}" for run in cells[name]) for name in sides)
+        accuracies = (" / ".join(f"{run[cell]:.4f}" for run in cells[name]) for name in SIDES)
         print(f"| {cell} | {' | '.join(accuracies)} |")
 
 

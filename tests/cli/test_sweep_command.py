@@ -198,6 +198,17 @@ def test_a_run_folder_is_resumed_by_its_name_alone_and_refuses_other_axes(
     assert {row["finished"] for row in rows(more.out)} == {"2"}
 
 
+def test_a_bayesian_search_is_resumed_with_the_workers_it_had(cli: Cli, values_npz: Path) -> None:
+    arguments = ["--cell", "rnn", "--units", "2..9:+1", "--layers", "1", "--dropout", "0"]
+    arguments += ["--tuner", "bayesian", "--trials", 5, "--epochs", 1, "--workers", 3]
+    whole = cli("tune", *arguments, "--data", values_npz, "--run-dir", "run", "--format", "csv")
+    path = Path("run/results.jsonl")
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:2]))
+    again = cli("tune", "--run-dir", "run", "--resume", "--format", "csv")
+    assert again.status == whole.status == 0
+    assert rows(again.out) == rows(whole.out)
+
+
 def test_a_parent_that_is_killed_leaves_no_children_and_is_resumed(
     cli: Cli, grid: list[str], tmp_path: Path
 ) -> None:

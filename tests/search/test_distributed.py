@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 import signal
 import socket
@@ -13,11 +14,15 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import keras_tuner
 import pytest
 
-from rnnprobe import SearchSpace, SequenceDataset, load_dataset, sweep
+from rnnprobe import ModelSpec, SearchSpace, SequenceDataset, TrainSpec, load_dataset, sweep
 from rnnprobe.errors import TrainingError
+from rnnprobe.search.chief import RESULT, Chief, mark_of
+from rnnprobe.search.pool import Done
 from rnnprobe.search.results import SweepResult
+from rnnprobe.search.task import TrialTask, dead_run
 from rnnprobe.search.worker import work
 
 UNITS = (2, 3, 4, 5)
@@ -185,6 +190,31 @@ def test_other_data_and_an_absent_chief_are_refused(
     chief.kill()
     with pytest.raises(TrainingError, match=f"The chief at {address} does not answer for 1 s"):
         work(address, patience=1.0, say=lambda text: None)
+
+
+def test_a_chief_takes_nothing_of_another_sweep(address: str) -> None:
+    """A worker of before may come back with what it trained for an experiment that is over."""
+    from keras_tuner.engine.trial import Trial
+
+    experiments = [{"fixed": {"settings": {"epochs": n}}} for n in (1, 2)]
+    task = TrialTask("cell=rnn seed=0", ModelSpec("rnn"), TrainSpec(epochs=1))
+    run = dead_run(task, "", "error: whatever", 1.0)
+    chief = Chief(address, experiments[0], lease=5, say=lambda text: None)
+    with chief:
+        chief.add(task)
+        assert chief.create_trial(f"w/{mark_of(experiments[1])}/1").status == "STOPPED"
+        given = chief.create_trial(f"w/{mark_of(experiments[0])}/1")
+        assert given.status == "RUNNING"
+        for mark in map(mark_of, reversed(experiments)):
+            result = json.dumps({"run": run.to_dict(), "hits": mark})
+            hp = keras_tuner.HyperParameters()
+            hp.values = {RESULT: result}
+            chief.end_trial(Trial(hp, trial_id=f"{mark}/{task.key}", status="COMPLETED"))
+        (outcome,) = chief.outcomes()
+        assert isinstance(outcome, Done)
+        assert outcome.value.hits == mark_of(experiments[0])
+        assert chief.get_trial(given.trial_id).status == "STOPPED"
+        chief._workers.clear()
 
 
 def test_a_search_refuses_to_listen(values: SequenceDataset) -> None:

@@ -189,7 +189,7 @@ def test_numbers_out_of_range_are_refused(values: SequenceDataset) -> None:
         sweep(values, huge)
 
 
-def made(
+def made(  # the keys of `accuracies` are in the order of the space's axes
     space: SearchSpace, accuracies: dict[tuple[object, ...], list[float | None]]
 ) -> SweepResult:
     """A sweep of 1,000 validation examples with these accuracies; None did not finish."""
@@ -244,6 +244,27 @@ def test_importance_is_exact_where_the_factorial_is_complete() -> None:
     assert not substitute.exact
     assert set(substitute.shares) == {("units",), ("batch_size",)}
     assert importance(made(SearchSpace(units=1), {(): [0.5]})) is None
+
+
+def test_none_is_a_level_of_an_axis_that_may_be_off() -> None:
+    space = SearchSpace(weight_decay=(None, 0.01), units=(1, 2))
+    accuracies = {(1, None): [0.5], (1, 0.01): [0.9], (2, None): [0.5], (2, 0.01): [None]}
+    result = made(space, accuracies)
+    shares = importance(result)
+    assert shares is not None
+    assert shares.shares[("weight_decay",)] == pytest.approx(3 / 4)  # the units explain the rest
+
+
+def test_confirmations_are_those_of_the_best_alone(
+    values: SequenceDataset, swept: SweepResult, tmp_path: Path
+) -> None:
+    """Also where the folder has runs with those seeds of all cells."""
+    first = Execution(run_dir=tmp_path / "run")
+    sweep(values, SPACE, repeats=3, execution=first, **FAST)
+    fewer = Execution(run_dir=tmp_path / "run", resume=True)
+    again = sweep(values, SPACE, repeats=2, confirm=1, execution=fewer, **FAST)
+    assert table(again) == table(swept)
+    assert again.complete
 
 
 def test_records_survive_json(swept: SweepResult) -> None:
