@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 FORMATS = ("md", "csv", "json")
+_DEFAULT_EPOCHS = 10
 
 
 class Command(click.Command):
@@ -138,6 +139,23 @@ limit_option = click.option(
     help="Use at most N examples of each part, stratified.",
 )
 
+length_options = compose(
+    click.option(
+        "--epochs",
+        type=click.IntRange(min=1),
+        help=f"Passes over the training part.  [default: {_DEFAULT_EPOCHS}]",
+    ),
+    click.option(
+        "--steps", type=click.IntRange(min=1), help="Number of updates in place of epochs."
+    ),
+    click.option(
+        "--early-stopping",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Stop after N epochs without a better validation loss; keep the best weights.",
+    ),
+)
+
 seed_option = click.option(
     "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Random seed."
 )
@@ -203,6 +221,14 @@ def axis_options(*, several: bool, tuned: bool = False) -> Decorator:
         )
 
     return compose(*(option(name) for name in AXES))
+
+
+def length(options: dict[str, Any]) -> dict[str, int]:
+    """Return `epochs` or `steps`, and `early_stopping` where it is given."""
+    if options["epochs"] and options["steps"]:
+        raise click.UsageError("Give --epochs or --steps, not both.")
+    lasts = {name: options[name] for name in ("steps", "early_stopping") if options[name]}
+    return lasts if options["steps"] else {"epochs": options["epochs"] or _DEFAULT_EPOCHS, **lasts}
 
 
 def given_axes(options: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from rnnprobe.cli._options import (
     axis_options,
     data_options,
     given_axes,
+    length,
+    length_options,
     load_data,
     output_options,
     plots_option,
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from rnnprobe.records import Run, SequenceDataset
     from rnnprobe.search.results import SweepResult
 
-_DEFAULT_EPOCHS = 10
 _FIGURES = ("heatmap.png", "curves.png", "front.png")
 
 
@@ -59,18 +60,7 @@ def _axis_names(
     metavar="N",
     help="Run the three best cells N more times with fresh seeds.",
 )
-@click.option(
-    "--epochs",
-    type=click.IntRange(min=1),
-    help=f"Passes over the training part.  [default: {_DEFAULT_EPOCHS}]",
-)
-@click.option("--steps", type=click.IntRange(min=1), help="Number of updates in place of epochs.")
-@click.option(
-    "--early-stopping",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Stop after N epochs without a better validation loss; keep the best weights.",
-)
+@length_options
 @click.option(
     "--checkpoints",
     type=click.IntRange(min=0),
@@ -110,15 +100,13 @@ def command(ctx: click.Context, /, **options: Any) -> int:
         run_dir, how = execution(ctx, options)
     except ValueError as exc:
         raise click.UsageError(str(exc)) from exc
-    if options["epochs"] and options["steps"]:
-        raise click.UsageError("Give --epochs or --steps, not both.")
     from rnnprobe.journal import read_experiment
     from rnnprobe.search.pool import start_server
     from rnnprobe.search.sweep import Plan, load_sweep, sweep
 
-    epochs = options["epochs"] or (None if options["steps"] else _DEFAULT_EPOCHS)
-    settings = {"epochs": epochs} if epochs else {"steps": options["steps"]}
-    settings |= {n: options[n] for n in ("early_stopping", "checkpoints") if options[n]}
+    settings = length(options)
+    if options["checkpoints"]:
+        settings["checkpoints"] = options["checkpoints"]
     try:
         space = SearchSpace(**given_axes(options))
         Plan(space, options["repeats"], options["confirm"], options["seed"], settings)

@@ -15,6 +15,8 @@ from rnnprobe.cli._options import (
     data_options,
     given_axes,
     keras_at_work,
+    length,
+    length_options,
     load_data,
     output_options,
     path_type,
@@ -23,8 +25,6 @@ from rnnprobe.cli._options import (
 )
 from rnnprobe.cli._progress import Progress
 from rnnprobe.search.space import SearchSpace, canonical, to_specs
-
-_DEFAULT_EPOCHS = 10
 
 
 def _class_weights(
@@ -48,18 +48,7 @@ def _class_weights(
 
 @click.command("train", cls=Command, short_help="Train one configuration.")
 @axis_options(several=False)
-@click.option(
-    "--epochs",
-    type=click.IntRange(min=1),
-    help=f"Passes over the training part.  [default: {_DEFAULT_EPOCHS}]",
-)
-@click.option("--steps", type=click.IntRange(min=1), help="Number of updates in place of epochs.")
-@click.option(
-    "--early-stopping",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Stop after N epochs without a better validation loss; keep the best weights.",
-)
+@length_options
 @click.option(
     "--class-weights",
     callback=_class_weights,
@@ -85,16 +74,13 @@ def _class_weights(
 @output_options
 def command(**options: Any) -> None:
     """Train one configuration and measure it on the test part."""
-    if options["epochs"] and options["steps"]:
-        raise click.UsageError("Give --epochs or --steps, not both.")
+    settings: dict[str, Any] = length(options)
     try:
         space = SearchSpace(**given_axes(options))
         configuration = canonical({name: values[0] for name, values in space.values.items()})
         model_spec, train_spec = to_specs(
             configuration,
-            epochs=options["epochs"] or _DEFAULT_EPOCHS,
-            steps=options["steps"],
-            early_stopping=options["early_stopping"],
+            **settings,
             class_weights=options["class_weights"],
             seed=options["seed"],
         )
