@@ -20,6 +20,7 @@ _MOST_GROWTH = 1000.0  # MB
 def start(context: ChildContext) -> Work:
     """Prepare this process, and return what does a task."""
     os.chdir(context.directory)  # where the user's own cells are found
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # or the first takes it all
     use_threads(1)  # several single-threaded children do more than one with all cores
     return _Worker(context).work
 

@@ -22,7 +22,6 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self
 
 from rnnprobe._registry import load_object
@@ -118,12 +117,7 @@ class Pool:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for child in self._children:
             child.process.kill()
         for child in self._children:
@@ -229,7 +223,7 @@ def _cause_of_death(child: _Child) -> str:
     words = child.last_words.read_text("utf-8", "replace") if child.last_words.exists() else ""
     if "bad_alloc" in words:
         return "oom: the process ended because an allocation failed"
-    if code == -signal.SIGKILL:
+    if code == -9:
         return "killed: signal 9, as the system sends where memory runs out"
     if code < 0:
         return f"killed: signal {-code} ({signal.Signals(-code).name})"
