@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
@@ -36,12 +37,13 @@ def command(**options: Any) -> None:
     )
     # Before any call to the chief: gRPC's threads do not survive a fork.
     start_server(verbose=execution.verbose)
+    os.environ.setdefault("GRPC_VERBOSITY", "INFO" if options["verbose"] else "ERROR")
     with keras_at_work(options["verbose"]):
         from rnnprobe.search.worker import work
 
         say = (lambda text: None) if options["quiet"] else _say
         done = work(options["chief"], data=options["data"], execution=execution, say=say)
-    say(f"The sweep is over; {done} trials were trained here.")
+    say(f"The sweep is over; trials trained here: {done}.")
 
 
 def _say(text: str) -> None:
