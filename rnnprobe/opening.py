@@ -12,7 +12,7 @@ import keras
 from rnnprobe._archive import read_metadata
 from rnnprobe.classifier import KerasClassifier
 from rnnprobe.datasets._csv import CsvColumns
-from rnnprobe.datasets._load import Encoding, limited, load_dataset
+from rnnprobe.datasets._load import Encoding, limited, load_again, load_dataset
 from rnnprobe.errors import DataError
 from rnnprobe.models import load_model
 from rnnprobe.records import Predictions, SequenceDataset
@@ -97,13 +97,7 @@ def _own_data(path: str | Path, metadata: Mapping[str, Any] | None) -> SequenceD
         raise DataError(
             f"'{path}' does not say which data it was trained on; name it by --data NAME|PATH."
         )
-    columns = source.get("columns")
-    dataset = load_dataset(
-        source["data"],
-        layout=source.get("layout"),
-        limit_examples=source.get("limit_examples"),
-        columns=CsvColumns(**columns) if columns else None,
-    )
+    dataset = load_again(source)
     if dataset.digest != source["digest"]:
         raise DataError(
             f"'{source['data']}' is not what '{path}' was trained on: its digest was "

@@ -313,3 +313,19 @@ def _digest(splits: Mapping[str, Split], class_names: tuple[str, ...]) -> str:
                 digest.update(f"{array.dtype.str}{array.shape}".encode())
                 digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()[:16]
+
+
+def load_again(source: Mapping[str, Any], data: str | None = None) -> SequenceDataset:
+    """Load what `SequenceDataset.source` tells of, or the same from elsewhere.
+
+    Args:
+        source: Of the data set as it was first loaded.
+        data: A name or path in the place of the one it was loaded from.
+    """
+    columns = source.get("columns")
+    return load_dataset(
+        data or source["data"],
+        layout=source.get("layout"),
+        limit_examples=source.get("limit_examples"),
+        columns=CsvColumns(**columns) if columns else None,
+    )

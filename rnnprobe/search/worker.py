@@ -19,8 +19,7 @@ from keras_tuner.engine.trial import Trial
 from keras_tuner.src import protos
 
 from rnnprobe._versions import versions
-from rnnprobe.datasets._csv import CsvColumns
-from rnnprobe.datasets._load import load_dataset
+from rnnprobe.datasets._load import load_again
 from rnnprobe.errors import DataError, TrainingError
 from rnnprobe.records import SequenceDataset
 from rnnprobe.search.chief import EXPERIMENT, RESULT, TASK, mark_of
@@ -181,13 +180,7 @@ def _load(experiment: Mapping[str, Any], data: str | None) -> SequenceDataset:
             f"The chief's data set '{wanted['name']}' is in its memory alone; name it here by "
             "--data."
         )
-    columns = source.get("columns")
-    dataset = load_dataset(
-        where,
-        layout=source.get("layout"),
-        limit_examples=source.get("limit_examples"),
-        columns=CsvColumns(**columns) if columns else None,
-    )
+    dataset = load_again(source, where)
     if dataset.digest != wanted["digest"]:
         raise DataError(
             f"The data set '{where}' has the digest {dataset.digest} here and {wanted['digest']} "
