@@ -14,6 +14,7 @@ from rnnprobe.cli._options import (
     axis_options,
     data_options,
     given_axes,
+    keras_at_work,
     length,
     length_options,
     load_data,
@@ -115,6 +116,9 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     output = Output.prepare(options, _FIGURES)
     if how.listen is None:
         start_server(verbose=options["verbose"] > 0)
+    else:
+        with keras_at_work(options["verbose"]):
+            import rnnprobe.search.chief  # noqa: F401  # brings KerasTuner, which brings Keras
     import scipy.special  # noqa: F401  # the report's; after Ctrl-C there is no time for it
 
     dataset = load_data(options)
