@@ -12,7 +12,9 @@ from rnnprobe._registry import load_object
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "Attack": "rnnprobe.protocols:Attack",
     "Bounds": "rnnprobe.records:Bounds",
+    "Budget": "rnnprobe.records:Budget",
     "Classifier": "rnnprobe.protocols:Classifier",
     "KerasClassifier": "rnnprobe.classifier:KerasClassifier",
     "ModelSpec": "rnnprobe.records:ModelSpec",
@@ -46,8 +48,10 @@ if TYPE_CHECKING:
     from rnnprobe.models import build_model as build_model
     from rnnprobe.models import load_model as load_model
     from rnnprobe.models import save_model as save_model
+    from rnnprobe.protocols import Attack as Attack
     from rnnprobe.protocols import Classifier as Classifier
     from rnnprobe.records import Bounds as Bounds
+    from rnnprobe.records import Budget as Budget
     from rnnprobe.records import ModelSpec as ModelSpec
     from rnnprobe.records import Run as Run
     from rnnprobe.records import SequenceDataset as SequenceDataset

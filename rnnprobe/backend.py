@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rnnprobe.errors import ModelError
 from rnnprobe.records import Array, Split
 
 if TYPE_CHECKING:
@@ -39,6 +41,66 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
         return tf.function(function, reduce_retracing=True)  # type: ignore[no-any-return]
     return function
+
+
+def input_gradient(
+    forward: Callable[..., Any], slope: Callable[..., Any], embeddings: Any = None
+) -> Callable[..., tuple[Array, Array]]:
+    """Return a compiled function of examples, their mask or None, and more arrays.
+
+    It returns what `forward` makes of examples and mask, and the gradient, with respect to the
+    examples, of what changes with `forward` as `slope(outputs, *arrays)` says. It is traced once
+    for all numbers of examples and may be called by several threads.
+
+    Args:
+        forward: Of examples and mask.
+        slope: Of the outputs and the arrays; returns the gradient with respect to the outputs.
+        embeddings: Where the examples are tokens: the Keras variable that they are looked up in;
+            the gradient is then that of what was looked up, one row a token.
+
+    Raises:
+        ModelError: Another Keras backend than TensorFlow runs; or the embeddings are used for
+            other things than one lookup.
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise ModelError(
+            f"Gradients need Keras's TensorFlow backend, but this is '{keras.backend.backend()}'; "
+            "set KERAS_BACKEND=tensorflow."
+        )
+    import tensorflow as tf
+
+    def gradient(x: Any, mask: Any, *arrays: Any) -> tuple[Any, Any]:
+        source = x if embeddings is None else embeddings.value
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(source)
+            outputs = forward(x, mask)
+        found = tape.gradient(
+            outputs, source, slope(outputs, *arrays), unconnected_gradients="zero"
+        )
+        return outputs, found.values if isinstance(found, tf.IndexedSlices) else found
+
+    compiled_gradient = tf.function(gradient, reduce_retracing=True)
+
+    def call(x: Array, mask: Array | None, *arrays: Array) -> tuple[Array, Array]:
+        def any_number(array: Array | None) -> Any:
+            return array if array is None else tf.TensorSpec((None, *array.shape[1:]), array.dtype)
+
+        signature = map(any_number, (x, mask, *arrays))
+        concrete = compiled_gradient.get_concrete_function(*signature)
+        given = [tf.constant(array) for array in (x, mask, *arrays) if array is not None]
+        outputs, found = concrete(*given)
+        return outputs.numpy(), found.numpy()
+
+    return call
+
+
+def num_cores() -> int:
+    """Return how many processor cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def use_threads(number: int) -> None:

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import re
 import warnings
-from typing import Any, Literal
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
 
-from rnnprobe.backend import compiled
+from rnnprobe._signature import (
+    ACTIVATIONS,
+    Output,
+    activated_head,
+    declared_output,
+    declared_width,
+    fits,
+    input_specs,
+    observed_output,
+    reads_input,
+    to_logits,
+)
+from rnnprobe.backend import compiled, input_gradient, num_cores
 from rnnprobe.errors import DataError, ModelError
+from rnnprobe.losses import Loss
 from rnnprobe.records import Array, Predictions, Split
 
-Output = Literal["logits", "softmax", "sigmoid", "logit"]
-
-_TINY = float(np.finfo(np.float32).tiny)
-_ACTIVATIONS: dict[str, Output] = {"softmax": "softmax", "sigmoid": "sigmoid"}
+_LEAST_ROWS = 32  # fewer examples are not worth a thread
+_Result = TypeVar("_Result")
 
 
 class KerasClassifier:
@@ -58,11 +73,15 @@ class KerasClassifier:
         self.model = model
         self.batch_size = batch_size
         self._image_shape = image_shape
-        self._output = output or _declared_output(model)
-        self._inputs = _input_specs(model)
+        self._inputs = input_specs(model)
         self._takes_mask = len(self._inputs) == 2
-        self._width: int | None = _declared_width(model)
+        self._width: int | None = declared_width(model)
+        self._head = activated_head(model) if output in (None, *ACTIVATIONS.values()) else None
+        self._output = output or declared_output(model)
+        if self._head is not None:
+            self._output = "logit" if self._width == 1 else "logits"
         self._forward = compiled(lambda *arguments: self._call(*arguments))
+        self._gradients: dict[tuple[type[Loss], bool], Callable[..., tuple[Array, Array]]] = {}
 
     @property
     def num_classes(self) -> int:
@@ -92,16 +111,100 @@ class KerasClassifier:
             for rows in _batches(len(x), self.batch_size)
         ]
         scores = np.concatenate(batches)[: len(x)]
+        return self._as_logits(scores)
+
+    def loss_gradient(self, x: Array, loss: Loss, mask: Array | None = None) -> tuple[Array, Array]:
+        """Return the logits, and how each example's loss changes with its own values.
+
+        The gradient passes the model as it is when it predicts, without dropout, and from the
+        logits of a softmax or sigmoid where the last layer has one. It is compiled once per kind
+        of loss; batches are shared among the processor's cores.
+
+        Args:
+            x: As for `logits`.
+            loss: A record of `rnnprobe.losses`, one label an example.
+            mask: As for `logits`.
+
+        Returns:
+            float32 (num_examples, num_classes), and float32 like `x`; of tokens (num_examples,
+            num_steps, embedding_size), at the embedding, 0 at what is no part of it.
+
+        Raises:
+            DataError: The examples do not fit the model's input.
+            ModelError: The model returns what is no number, or its embedding cannot be found.
+
+        Example:
+            >>> from rnnprobe.losses import CrossEntropy
+            >>> logits, gradient = classifier.loss_gradient(x, CrossEntropy(y))  # doctest: +SKIP
+        """
+        if self._output is None:
+            self.logits(x[:1], None if mask is None else mask[:1])
+        tokens = np.issubdtype(x.dtype, np.integer)
+        key = (type(loss), tokens)
+        if key not in self._gradients:
+            self._gradients[key] = input_gradient(
+                lambda *given: to_logits(keras.ops, self._call(*given), self._output),
+                lambda logits, *arrays: loss.logit_gradient(keras.ops, logits, *arrays),
+                self._embedding().embeddings if tokens else None,
+            )
+        call = self._gradients[key]
+        inputs, given_mask = self._arguments(x, mask)
+        parts = _parts(len(x), self.batch_size)
+
+        def part(rows: slice) -> tuple[Array, Array]:
+            masked = None if given_mask is None else given_mask[rows]
+            return call(inputs[rows], masked, *(array[rows] for array in loss.arrays))
+
+        with _explained(x, mask):
+            found = _in_threads(part, parts)
+        logits = np.concatenate([part[0] for part in found])
+        self._check(logits)
+        gradient = np.concatenate([part[1] for part in found])
+        if tokens and gradient.shape[0] != x.size:
+            raise ModelError("The model looks its tokens up more than once; no gradient for them.")
+        return logits, gradient.reshape((*x.shape, -1) if tokens else x.shape)
+
+    def embedding_matrix(self) -> Array:
+        """Return float32 (num_tokens, embedding_size), what the model looks its tokens up in.
+
+        Raises:
+            ModelError: The model has no embedding, or several.
+        """
+        return np.asarray(keras.ops.convert_to_numpy(self._embedding().embeddings))
+
+    def counted_steps(self, x: Array, mask: Array | None = None) -> Array:
+        """Return bool (num_examples, num_steps), True at the steps that count for the model.
+
+        Those of the mask, and of what layers that read the input leave out (`Masking`,
+        `mask_zero`). Of tokens 0 is padding in any case.
+
+        Args:
+            x: As for `logits`.
+            mask: As for `logits`.
+        """
+        counted = np.ones(x.shape[:2], bool) if mask is None else np.array(mask)
+        if x.ndim == 2:
+            counted &= x != 0
+        for layer in reads_input(self.model):
+            found = layer.compute_mask(keras.ops.convert_to_tensor(self._fit_shape(x)), None)
+            if found is not None and tuple(found.shape) == counted.shape:
+                counted &= np.asarray(keras.ops.convert_to_numpy(found))
+        return counted
+
+    def _as_logits(self, scores: Array) -> Array:
         if scores.ndim != 2 or scores.shape[1] < 1:
             raise ModelError(
                 f"The model returns {scores.shape}, expected (num_examples, num_classes): one "
                 "vector per example (is return_sequences set in the last recurrent layer?)."
             )
+        self._check(scores)
+        self._width = scores.shape[1]
+        self._output = self._output or observed_output(scores)
+        return np.asarray(to_logits(np, scores.astype(np.float32), self._output))
+
+    def _check(self, scores: Array) -> None:
         if not np.isfinite(scores).all():
             raise ModelError("The model returns NaN or infinite values; it cannot be judged.")
-        self._width = scores.shape[1]
-        self._output = self._output or _observed_output(scores)
-        return _to_logits(scores.astype(np.float32), self._output)
 
     def predict(self, split: Split, class_names: tuple[str, ...]) -> Predictions:
         """Return the probabilities for one part of a data set.
@@ -120,26 +223,30 @@ class KerasClassifier:
             split.y, exponentials / exponentials.sum(axis=1, keepdims=True), class_names
         )
 
+    def _embedding(self) -> keras.layers.Embedding:
+        layers = self.model._flatten_layers(include_self=False, recursive=True)
+        found = [layer for layer in layers if isinstance(layer, keras.layers.Embedding)]
+        if len(found) != 1:
+            raise ModelError(
+                f"The model has {len(found)} embeddings, expected one that its tokens pass."
+            )
+        return found[0]
+
+    def _arguments(self, x: Array, mask: Array | None) -> tuple[Array, Array | None]:
+        if mask is None and self._takes_mask:
+            mask = np.ones(x.shape[:2], dtype=bool)
+        return self._fit_shape(x), mask
+
     def _batch(self, x: Array, mask: Array | None) -> Array:
-        arguments = [self._fit_shape(x)]
-        if mask is not None:
-            arguments.append(mask)
-        elif self._takes_mask:
-            arguments.append(np.ones(x.shape[:2], dtype=bool))
-        try:
+        arguments = [array for array in self._arguments(x, mask) if array is not None]
+        with _explained(x, mask):
             return np.asarray(keras.ops.convert_to_numpy(self._forward(*arguments)))
-        except Exception as exc:
-            if not isinstance(exc, ValueError | TypeError) and (
-                type(exc).__name__ != "InvalidArgumentError"
-            ):
-                raise
-            reason = re.sub(r"\{\{.*?\}\} ?", "", " ".join(str(exc).split()))
-            masked = ", with a mask" if mask is not None else ""
-            raise DataError(
-                f"The model cannot take examples of shape {x.shape[1:]}{masked}: {reason[:200]}"
-            ) from exc
 
     def _call(self, x: Any, mask: Any = None) -> Any:
+        with _without_activation(self._head):
+            return self._apply(x, mask)
+
+    def _apply(self, x: Any, mask: Any) -> Any:
         if self._takes_mask:
             given = dict(zip((name for name, _ in self._inputs), (x, mask), strict=True))
             if not isinstance(self.model.input, dict):
@@ -156,7 +263,7 @@ class KerasClassifier:
         if not self._inputs:
             return x
         shape, expected = x.shape[1:], self._inputs[0][1]
-        if _fits(shape, expected):
+        if fits(shape, expected):
             return x
         without_ones = tuple(size for size in expected if size != 1)
         sizes = [size for size in expected if size is not None]
@@ -165,6 +272,51 @@ class KerasClassifier:
             if same or expected == self._image_shape:
                 return x.reshape(len(x), *sizes)
         raise DataError(f"The model takes examples of shape {expected}, but the data has {shape}.")
+
+
+@contextlib.contextmanager
+def _explained(x: Array, mask: Array | None) -> Iterator[None]:
+    """Say what does not fit where the model refuses the examples."""
+    try:
+        yield
+    except Exception as exc:
+        if not isinstance(exc, ValueError | TypeError) and (
+            type(exc).__name__ != "InvalidArgumentError"
+        ):
+            raise
+        reason = re.sub(r"\{\{.*?\}\} ?", "", " ".join(str(exc).split()))
+        masked = ", with a mask" if mask is not None else ""
+        raise DataError(
+            f"The model cannot take examples of shape {x.shape[1:]}{masked}: {reason[:200]}"
+        ) from exc
+
+
+@contextlib.contextmanager
+def _without_activation(layer: Any) -> Iterator[None]:
+    """Let a layer return what its activation takes, while the model is traced."""
+    if layer is None:
+        yield
+        return
+    activation = layer.activation
+    layer.activation = keras.activations.linear
+    try:
+        yield
+    finally:
+        layer.activation = activation
+
+
+def _in_threads(function: Callable[[slice], _Result], parts: list[slice]) -> list[_Result]:
+    if len(parts) == 1:
+        return [function(parts[0])]
+    with ThreadPoolExecutor(num_cores()) as pool:
+        return list(pool.map(function, parts))
+
+
+def _parts(length: int, size: int) -> list[slice]:
+    """Return slices of at most `size`, and as many as there are cores where that is worth it."""
+    number = max(-(-length // size), min(num_cores(), length // _LEAST_ROWS), 1)
+    edges = np.linspace(0, length, number + 1).astype(int)
+    return [slice(*edge) for edge in itertools.pairwise(edges)]
 
 
 def _batches(length: int, size: int) -> list[Array]:
@@ -176,78 +328,3 @@ def _batches(length: int, size: int) -> list[Array]:
         return [np.arange(length)]
     padded = np.arange(-(-length // size) * size) % length
     return list(padded.reshape(-1, size))
-
-
-def _fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
-    return len(shape) == len(expected) and all(
-        want is None or want == have for have, want in zip(shape, expected, strict=True)
-    )
-
-
-def _input_specs(model: keras.Model) -> list[tuple[str, tuple[int | None, ...]]]:
-    """Return name and shape of the inputs, the sequence first; empty where the model hides them."""
-    tensors = getattr(model, "inputs", None)
-    if not tensors:
-        return []
-    masks = [tensor for tensor in tensors if tensor.dtype == "bool"]
-    sequences = [tensor for tensor in tensors if tensor.dtype != "bool"]
-    specs = [(tensor.name, tuple(tensor.shape[1:])) for tensor in (*sequences, *masks)]
-    if len(sequences) != 1 or len(masks) > 1:
-        raise ModelError(
-            f"The model has the inputs {specs}; expected one, or one and its mask (bool)."
-        )
-    return specs
-
-
-def _declared_width(model: keras.Model) -> int | None:
-    shape = getattr(model, "output_shape", None) if getattr(model, "inputs", None) else None
-    if shape is None:
-        return None
-    if not isinstance(shape, tuple) or len(shape) != 2 or shape[1] is None:
-        raise ModelError(
-            f"The model returns {shape}, expected (num_examples, num_classes): one vector per "
-            "example (is return_sequences set in the last recurrent layer?)."
-        )
-    return int(shape[1])
-
-
-def _declared_output(model: keras.Model) -> Output | None:
-    """Return what the last layer's activation or the compiled loss says the outputs are."""
-    layers = getattr(model, "layers", None) or []
-    last = layers[-1] if layers else None
-    if isinstance(last, keras.Model):
-        return _declared_output(last)
-    if isinstance(last, keras.layers.Softmax):
-        return "softmax"
-    activation = getattr(getattr(last, "activation", None), "__name__", None)
-    if activation in _ACTIVATIONS and getattr(model, "inputs", None):
-        return _ACTIVATIONS[activation]
-    is_functional = getattr(model, "inputs", None) is not None
-    if isinstance(last, keras.layers.Dense) and activation == "linear" and is_functional:
-        return "logit" if last.units == 1 else "logits"
-    loss = getattr(model, "loss", None)
-    if getattr(loss, "from_logits", False):
-        return "logit" if isinstance(loss, keras.losses.BinaryCrossentropy) else "logits"
-    return None  # from_logits=False is often a mistake, so the outputs themselves decide
-
-
-def _observed_output(scores: Array) -> Output:
-    between = bool(((scores >= 0) & (scores <= 1)).all())
-    if scores.shape[1] == 1:
-        return "sigmoid" if between else "logit"
-    is_softmax = between and bool(np.allclose(scores.sum(axis=1), 1, atol=1e-3))
-    return "softmax" if is_softmax else "logits"
-
-
-def _to_logits(scores: Array, output: Output) -> Array:
-    if scores.shape[1] == 1:
-        z = scores[:, 0]
-        if output in ("sigmoid", "softmax"):
-            z = np.log(np.maximum(z, _TINY)) - np.log(np.maximum(1 - z, _TINY))
-        return np.stack([np.zeros_like(z), z], axis=1)
-    if output == "softmax":
-        return np.asarray(np.log(np.maximum(scores, _TINY)))
-    if output == "sigmoid":
-        positive = np.maximum(scores, _TINY)
-        return np.asarray(np.log(positive / positive.sum(axis=1, keepdims=True)))
-    return scores

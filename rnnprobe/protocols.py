@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from rnnprobe.records import Array
+from rnnprobe.losses import Loss
+from rnnprobe.records import Array, Budget
 
 
 class Classifier(Protocol):
@@ -18,5 +19,58 @@ class Classifier(Protocol):
         Args:
             x: float32 (num_examples, num_steps, num_features) or int32 (num_examples, num_steps).
             mask: bool (num_examples, num_steps), True at the steps that count; None: all.
+        """
+        ...
+
+    def loss_gradient(self, x: Array, loss: Loss, mask: Array | None = None) -> tuple[Array, Array]:
+        """Return the logits, and how each example's loss changes with its own values.
+
+        Args:
+            x: As for `logits`.
+            loss: A record of `rnnprobe.losses`.
+            mask: As for `logits`.
+
+        Returns:
+            float32 (num_examples, num_classes), and float32 like `x`; of tokens (num_examples,
+            num_steps, embedding_size), at the embedding.
+        """
+        ...
+
+
+class StepCounter(Protocol):
+    """A capability of some classifiers: they know which steps the model leaves out."""
+
+    def counted_steps(self, x: Array, mask: Array | None = None) -> Array:
+        """Return bool (num_examples, num_steps), True at the steps that count for the model."""
+        ...
+
+
+class Attack(Protocol):
+    """Anything that changes examples so that a classifier errs.
+
+    One that is a dataclass has its fields printed as its settings. A field `targeted` that is True
+    means that `y` are the classes to reach in place of those to leave.
+    """
+
+    def __call__(
+        self,
+        model: Classifier,
+        x: Array,
+        y: Array,
+        budget: Budget,
+        *,
+        mask: Array | None = None,
+        changeable: Array | None = None,
+    ) -> Array:
+        """Return the changed examples, like `x`, which itself stays as it is.
+
+        Args:
+            model: What to fool.
+            x: float32 (num_examples, num_steps, num_features) or int32 (num_examples, num_steps).
+            y: int32 (num_examples,), the true classes.
+            budget: How much may change.
+            mask: bool (num_examples, num_steps), True at the steps that count; the model gets it.
+            changeable: bool (num_examples, num_steps), True at the steps that may change; None:
+                all that count.
         """
         ...

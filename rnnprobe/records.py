@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,8 @@ from rnnprobe.errors import DataError
 
 Array = npt.NDArray[Any]
 Kind = Literal["values", "tokens"]
+Norm = Literal["linf", "l2", "edits"]
+Placement = Literal["free", "contiguous", "prefix", "suffix"]
 
 
 def _read_only(array: Array) -> Array:
@@ -90,6 +92,37 @@ class Bounds:
 
     def __post_init__(self) -> None:
         _require(self.lower <= self.upper, "lower <= upper", lower=self.lower, upper=self.upper)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much an attack may change of one example.
+
+    Args:
+        epsilon: Largest distance from the given example, at least 0, in units of the data; for
+            tokens how many may be replaced.
+        norm: What measures the distance over all steps and features: `linf` the largest change,
+            `l2` the root of the sum of squares; `edits` for tokens, how many differ.
+        bounds: The interval of a changed value; for tokens of those that may be put in.
+        num_steps_allowed: How many steps may change; None: all that count.
+        placement: Which these may be: any (`free`), a `contiguous` run, the first (`prefix`) or
+            the last (`suffix`).
+    """
+
+    epsilon: float
+    norm: Norm
+    bounds: Bounds
+    num_steps_allowed: int | None = None
+    placement: Placement = "free"
+
+    def __post_init__(self) -> None:
+        _require(self.epsilon >= 0, "epsilon >= 0", epsilon=self.epsilon)
+        for name, kind in (("norm", Norm), ("placement", Placement)):
+            value, known = getattr(self, name), get_args(kind)
+            _require(value in known, f"{name} in {known}", **{name: value})
+        allowed = self.num_steps_allowed
+        if allowed is not None:
+            _require(allowed >= 1, "num_steps_allowed >= 1", num_steps_allowed=allowed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,10 +286,9 @@ class TrainSpec:
             _require(self.weight_decay >= 0, "weight_decay >= 0", weight_decay=self.weight_decay)
         if self.clip_norm is not None:
             _require(self.clip_norm > 0, "clip_norm > 0", clip_norm=self.clip_norm)
-        if self.early_stopping is not None:
-            _require(
-                self.early_stopping >= 1, "early_stopping >= 1", early_stopping=self.early_stopping
-            )
+        patience = self.early_stopping
+        if patience is not None:
+            _require(patience >= 1, "early_stopping >= 1", early_stopping=patience)
 
     def num_steps(self, num_examples: int) -> int:
         """Return the number of updates on so many examples, where nothing ends the run before."""

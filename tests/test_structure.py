@@ -20,9 +20,9 @@ PACKAGE = Path(rnnprobe.__file__).parent
 # A module may import modules of its own row and of the rows above it.
 ROWS = (
     ("errors", "records", "protocols", "statistics", "table", "journal", "_registry", "_files",
-     "_archive", "_versions", "optimizers", "__init__"),
-    ("datasets",),
-    ("backend", "cells", "baselines"),
+     "_archive", "_versions", "optimizers", "losses", "__init__"),
+    ("datasets", "attacks"),
+    ("backend", "cells", "baselines", "_signature"),
     ("models",),
     ("classifier",),
     ("programs", "evaluation"),

@@ -1,4 +1,4 @@
-"""How much of the machine a trial may have; standard library only."""
+"""How much of the machine a trial may have."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from rnnprobe.backend import num_cores
 from rnnprobe.errors import DataError
 
 _UNITS = {"": 2**20, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
@@ -52,10 +53,9 @@ def automatic_workers() -> int:
         Path("/dev").glob("nvidia[0-9]*")
     ):
         return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     free = available_memory()
     fitting = math.inf if free is None else free // _MEMORY_OF_A_CHILD
-    return int(max(1, min(cores or 1, fitting)))
+    return int(max(1, min(num_cores(), fitting)))
 
 
 def check_memory_limit() -> None:
