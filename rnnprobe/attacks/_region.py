@@ -140,7 +140,7 @@ class Region:
                 size = int(self.allowed[row].sum()) * self.x.shape[2] or 1
                 difference[row] = generator.standard_normal(self.x.shape[1:])
                 difference[row] *= self.allowed[row]
-                length = np.linalg.norm(difference[row])
+                length = float(np.linalg.norm(difference[row]))
                 radius = 1.0 if on_surface else float(generator.uniform() ** (1 / size))
                 difference[row] *= radius / max(length, _TINY)
         if self.norm == "linf" and on_surface:
