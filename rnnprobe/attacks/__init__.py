@@ -12,6 +12,5 @@ ATTACKS = {
     "min-norm": "rnnprobe.attacks.minimal_norm:MinimalNorm",
     "square": "rnnprobe.attacks.square:Square",
     "hotflip": "rnnprobe.attacks.hotflip:HotFlip",
+    "strong": "rnnprobe.attacks.strong:Strong",
 }
-STRONG = ("apgd", "apgd-t", "min-norm", "square")
-"""What `strong` stands for: each attacks those that the ones before left."""

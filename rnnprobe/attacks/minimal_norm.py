@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -41,6 +42,7 @@ class MinimalNorm:
 
     steps: int = 100
     targeted: bool = False
+    finds_minimum: ClassVar[bool] = True
 
     def __call__(
         self,
