@@ -1,4 +1,4 @@
-"""The metadata that rnnprobe adds to a Keras archive: one more entry, which Keras ignores."""
+"""The metadata that rnnprobe adds to an archive, of Keras or NumPy: one more entry of it."""
 
 from __future__ import annotations
 
@@ -8,17 +8,35 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rnnprobe._files import METADATA_ENTRY
+from rnnprobe._files import METADATA_ENTRY, atomic_path
 from rnnprobe.errors import ModelError
 
 SCHEMA = "rnnprobe.model/1"
 
 
 def add_metadata(path: Path, metadata: Mapping[str, Any]) -> None:
-    """Add the entry `rnnprobe.json` to the Keras archive at `path`."""
+    """Add the entry `rnnprobe.json` to the archive at `path`."""
     with zipfile.ZipFile(path, "a") as archive:
         document = {"schema": SCHEMA, **metadata}
         archive.writestr(METADATA_ENTRY, json.dumps(document, ensure_ascii=False, indent=1))
+
+
+def save_arrays(path: Path, arrays: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
+    """Write arrays as an `.npz` file, whole or not at all, with an entry that marks it as ours.
+
+    Args:
+        path: The file, replaced where there is one.
+        arrays: By name.
+        metadata: Plain values; `schema` says what the arrays are.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    import numpy as np
+
+    with atomic_path(path) as temporary:
+        np.savez_compressed(temporary, **arrays)
+        add_metadata(temporary, metadata)
 
 
 def read_metadata(path: Path) -> dict[str, Any] | None:

@@ -17,9 +17,14 @@ _CSV_HEADS = (
     b"cell,units,layers,bidirectional,",
     b"epoch,loss,accuracy,",
     b"rank,true,predicted,",
+    b"model,repeats,examples,",
+    b"norm,attack,epsilon,",
+    b"model,cell,clean,",
+    b"example,true,predicted,target,norm,",
     b"check,verdict,",
     b"example,class,steps,",
     b"name,what,network",
+    b"start,converged,steps,",
 )
 
 

@@ -25,7 +25,7 @@ from rnnprobe._signature import (
     reads_input,
     to_logits,
 )
-from rnnprobe.backend import compiled, input_gradient, num_cores
+from rnnprobe.backend import compiled, input_gradient, num_cores, weight_update
 from rnnprobe.errors import DataError, ModelError
 from rnnprobe.losses import Loss
 from rnnprobe.records import Array, Predictions, Split
@@ -80,7 +80,7 @@ class KerasClassifier:
         self._output = output or declared_output(model)
         if self._head is not None:
             self._output = "logit" if self._width == 1 else "logits"
-        self._forward = compiled(lambda *arguments: self._call(*arguments))
+        self._forward = compiled(lambda x, mask: self._call(x, mask))
         self._gradients: dict[tuple[type[Loss], bool], Callable[..., tuple[Array, Array]]] = {}
 
     @property
@@ -164,6 +164,42 @@ class KerasClassifier:
             raise ModelError("The model looks its tokens up more than once; no gradient for them.")
         return logits, gradient.reshape((*x.shape, -1) if tokens else x.shape)
 
+    def update_step(
+        self, optimizer: keras.optimizers.Optimizer
+    ) -> Callable[[Array, Array, Array | None], float]:
+        """Return a compiled function that trains the model itself by one step.
+
+        It takes examples and mask as `logits` does, with int32 (num_examples,) classes between
+        them, and returns the loss before the step: the mean cross-entropy of the logits, with
+        dropout, and the model's own penalties on its weights.
+
+        Args:
+            optimizer: Built for the model's trainable weights.
+
+        Raises:
+            ModelError: Another Keras backend than TensorFlow runs.
+
+        Example:
+            >>> optimizer = keras.optimizers.Adam()                # doctest: +SKIP
+            >>> optimizer.build(model.trainable_variables)         # doctest: +SKIP
+            >>> loss = classifier.update_step(optimizer)(x, y, None)  # doctest: +SKIP
+        """
+        call = weight_update(
+            self.model,
+            lambda *given: to_logits(keras.ops, self._call(*given, training=True), self._output),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            optimizer,
+        )
+
+        def step(x: Array, y: Array, mask: Array | None) -> float:
+            if self._output is None:
+                self.logits(x, mask)
+            inputs, given_mask = self._arguments(x, mask)
+            with _explained(x, mask):
+                return call(inputs, given_mask, y)
+
+        return step
+
     def embedding_matrix(self) -> Array:
         """Return float32 (num_tokens, embedding_size), what the model looks its tokens up in.
 
@@ -206,6 +242,24 @@ class KerasClassifier:
         if not np.isfinite(scores).all():
             raise ModelError("The model returns NaN or infinite values; it cannot be judged.")
 
+    def own_predictions(self, x: Array, mask: Array | None = None) -> Array:
+        """Return int64 (num_examples,), the classes by the model's own `predict`, unchanged.
+
+        Args:
+            x: As for `logits`.
+            mask: As for `logits`.
+        """
+        inputs, mask = self._arguments(x, mask)
+        if mask is not None and not self._takes_mask:  # which `predict` has no way to take
+            outputs = self.model(inputs, mask=mask, training=False)
+        else:
+            outputs = self.model.predict(self._inputs_of(inputs, mask), verbose=0)
+        scores = np.asarray(keras.ops.convert_to_numpy(outputs))
+        if scores.shape[1] > 1:
+            return np.asarray(scores.argmax(axis=1))
+        is_logit = self._head is None and self._output == "logit"
+        return np.asarray(scores[:, 0] > (0 if is_logit else 0.5)).astype(np.int64)
+
     def predict(self, split: Split, class_names: tuple[str, ...]) -> Predictions:
         """Return the probabilities for one part of a data set.
 
@@ -238,26 +292,28 @@ class KerasClassifier:
         return self._fit_shape(x), mask
 
     def _batch(self, x: Array, mask: Array | None) -> Array:
-        arguments = [array for array in self._arguments(x, mask) if array is not None]
+        arguments = self._arguments(x, mask)
         with _explained(x, mask):
             return np.asarray(keras.ops.convert_to_numpy(self._forward(*arguments)))
 
-    def _call(self, x: Any, mask: Any = None) -> Any:
+    def _call(self, x: Any, mask: Any = None, *, training: bool = False) -> Any:
         with _without_activation(self._head):
-            return self._apply(x, mask)
+            return self._apply(x, mask, training)
 
-    def _apply(self, x: Any, mask: Any) -> Any:
-        if self._takes_mask:
-            given = dict(zip((name for name, _ in self._inputs), (x, mask), strict=True))
-            if not isinstance(self.model.input, dict):
-                return self.model([given[i.name] for i in self.model.inputs], training=False)
-            return self.model(given, training=False)
-        if mask is not None:
+    def _apply(self, x: Any, mask: Any, training: bool) -> Any:
+        if mask is not None and not self._takes_mask:
             with warnings.catch_warnings():
                 # Keras says so of every Sequential model, and hands the mask on all the same.
                 warnings.filterwarnings("ignore", ".*passed an input with a mask", UserWarning)
-                return self.model(x, mask=mask, training=False)
-        return self.model(x, training=False)
+                return self.model(x, mask=mask, training=training)
+        return self.model(self._inputs_of(x, mask), training=training)
+
+    def _inputs_of(self, x: Any, mask: Any) -> Any:
+        if not self._takes_mask:
+            return x
+        named = dict(zip((name for name, _ in self._inputs), (x, mask), strict=True))
+        is_dict = isinstance(self.model.input, dict)
+        return named if is_dict else [named[tensor.name] for tensor in self.model.inputs]
 
     def _fit_shape(self, x: Array) -> Array:
         if not self._inputs:

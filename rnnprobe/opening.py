@@ -27,12 +27,15 @@ class OpenedModel:
         model: The Keras model.
         classifier: The same as a `Classifier`.
         dataset: What to probe it on.
+        kind: Its cell, as rnnprobe trained it, else by its first recurrent layer; `other` where
+            it has none.
     """
 
     name: str
     model: keras.Model
     classifier: KerasClassifier
     dataset: SequenceDataset
+    kind: str
 
     def predict(self, part: str) -> Predictions:
         """Return what the model says about one part of the data.
@@ -88,7 +91,14 @@ def open_model(
         dataset = limited(dataset, limit_examples)
     pictures = dataset.image_shape if dataset.layout == "rows" else None
     classifier = KerasClassifier(model, image_shape=pictures)
-    return OpenedModel(Path(path).name, model, classifier, dataset)
+    kind = metadata["model"]["cell"] if metadata else _kind(model)
+    return OpenedModel(Path(path).name, model, classifier, dataset, kind)
+
+
+def _kind(model: keras.Model) -> str:
+    kinds = {keras.layers.SimpleRNN: "rnn", keras.layers.LSTM: "lstm", keras.layers.GRU: "gru"}
+    layers = model._flatten_layers(include_self=False, recursive=True)
+    return next((kinds[type(layer)] for layer in layers if type(layer) in kinds), "other")
 
 
 def _own_data(path: str | Path, metadata: Mapping[str, Any] | None) -> SequenceDataset:

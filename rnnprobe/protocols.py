@@ -11,7 +11,10 @@ from rnnprobe.records import Array, Budget
 class Classifier(Protocol):
     """Anything that gives one score per class for a batch of sequences."""
 
-    num_classes: int
+    @property
+    def num_classes(self) -> int:
+        """The number of classes."""
+        ...
 
     def logits(self, x: Array, mask: Array | None = None) -> Array:
         """Return float32 (num_examples, num_classes), unnormalised log-probabilities.

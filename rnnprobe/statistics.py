@@ -224,3 +224,70 @@ def pareto_front(costs: Sequence[float], gains: Sequence[float]) -> list[int]:
         if not front or gains[index] > gains[front[-1]]:
             front.append(index)
     return front
+
+
+def rank_correlation(first: Array, second: Array) -> tuple[float, Interval] | None:
+    """Return Spearman's rank correlation with its 95 % interval; None where it has none.
+
+    Args:
+        first: (num_pairs,), may be infinite.
+        second: (num_pairs,).
+
+    Returns:
+        The correlation in [-1, 1] and its interval; None of fewer than four pairs, or where all
+        values of one side are equal.
+
+    Example:
+        >>> rho, (low, high) = rank_correlation(np.arange(9), np.arange(9) ** 2)
+        >>> rho
+        1.0
+
+    References:
+        D. G. Bonett and T. A. Wright, "Sample size requirements for estimating Pearson, Kendall
+        and Spearman correlations", Psychometrika 65 (2000). https://doi.org/10.1007/BF02294183
+    """
+    from scipy.stats import norm, rankdata
+
+    ranks = rankdata(first), rankdata(second)
+    if len(first) < 4 or any(np.ptp(rank) == 0 for rank in ranks):
+        return None
+    rho = round(float(np.corrcoef(*ranks)[0, 1]), 12)
+    deviation = math.sqrt((1 + rho**2 / 2) / (len(first) - 3))
+    reach = float(norm.ppf(0.975)) * deviation
+    middle = math.atanh(max(-1 + 1e-12, min(1 - 1e-12, rho)))
+    return rho, Interval(math.tanh(middle - reach), math.tanh(middle + reach))
+
+
+class MeanDifference(NamedTuple):
+    """Two groups of independent values: the first mean less the second.
+
+    Args:
+        difference: Of the means.
+        interval: 95 % of it, by Welch's t.
+        p_value: Of a difference as large as this, to either side, where there is none.
+    """
+
+    difference: float
+    interval: Interval
+    p_value: float
+
+
+def compare_means(first: Sequence[float], second: Sequence[float]) -> MeanDifference | None:
+    """Compare two groups by Welch's t test; None where a group has fewer than two values.
+
+    Where all values of each group are equal there is no noise to judge by, and the p-value is 1.
+
+    Example:
+        >>> compare_means([1.0, 2.0, 3.0], [1.0, 2.0, 3.0]).p_value
+        1.0
+    """
+    from scipy.stats import ttest_ind
+
+    if min(len(first), len(second)) < 2:
+        return None
+    difference = float(np.mean(first) - np.mean(second))
+    if np.ptp(first) == np.ptp(second) == 0:
+        return MeanDifference(difference, Interval(difference, difference), 1.0)
+    test = ttest_ind(first, second, equal_var=False)
+    low, high = test.confidence_interval(0.95)
+    return MeanDifference(difference, Interval(float(low), float(high)), float(test.pvalue))

@@ -14,3 +14,4 @@ ATTACKS = {
     "hotflip": "rnnprobe.attacks.hotflip:HotFlip",
     "strong": "rnnprobe.attacks.strong:Strong",
 }
+TOKEN_ATTACKS = ("noise", "hotflip")

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from rnnprobe.attacks._attempt import reached
 from rnnprobe.attacks._few_steps import few_steps
 from rnnprobe.attacks._region import Region, counted_steps, distance
 from rnnprobe.protocols import Attack, Classifier
@@ -143,7 +142,8 @@ def _within_budget(
 
 def _differs(examples: Array, proposed: Array, budget: Budget) -> Array:
     difference = np.abs(examples.astype(np.float64) - proposed).reshape(len(examples), -1)
-    return ~(difference.max(axis=1) <= tolerance(budget))  # also where it is no number
+    near = np.asarray(difference.max(axis=1) <= tolerance(budget))
+    return ~near  # also where it is no number
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,19 +179,19 @@ class Robustness:
 
     @cached_property
     def right(self) -> Array:
-        """bool (num_examples,): what the model gets right when nobody attacks."""
+        """Bool (num_examples,): what the model gets right when nobody attacks."""
         return np.asarray(self.clean_predictions == self.split.y)
 
     @cached_property
     def attacked(self) -> Array:
-        """bool (num_examples,): what was attacked: what is right, or is not the target."""
+        """Bool (num_examples,): what was attacked: what is right, or is not the target."""
         if self.targets is None:
             return self.right
-        return (self.clean_predictions != self.targets) & (self.split.y != self.targets)
+        return np.asarray((self.clean_predictions != self.targets) & (self.split.y != self.targets))
 
     @cached_property
     def worst(self) -> Array:
-        """bool (num_budgets, num_examples): fooled by any of the attacks."""
+        """Bool (num_budgets, num_examples): fooled by any of the attacks."""
         return np.asarray(np.any([*self.fooled.values()], axis=0))
 
     @cached_property
@@ -267,7 +267,7 @@ def _searched(attack: Attack, budgets: Sequence[Budget]) -> list[Budget]:
     return list(budgets)
 
 
-def settings_of(attack: Attack) -> dict[str, Any] | None:
+def settings_of(attack: object) -> dict[str, Any] | None:
     """Return the fields of an attack that is a dataclass, None of another."""
     if dataclasses.is_dataclass(attack) and not isinstance(attack, type):
         return {field.name: getattr(attack, field.name) for field in dataclasses.fields(attack)}

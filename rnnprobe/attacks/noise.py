@@ -1,11 +1,13 @@
-"""Random noise: the baseline that an attack has to beat."""
+"""Random noise and random replacements: the baseline that an attack has to beat."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from rnnprobe.attacks._attempt import Attempt
 from rnnprobe.attacks._region import Region
+from rnnprobe.attacks._tokens import TokenRegion
 from rnnprobe.losses import Margin, TargetedMargin
 from rnnprobe.protocols import Classifier
 from rnnprobe.records import Array, Budget
@@ -14,6 +16,8 @@ from rnnprobe.records import Array, Budget
 @dataclass(frozen=True)
 class Noise:
     """Points drawn uniformly from the ball; the first that fools the model.
+
+    Of tokens as many as the budget allows are replaced, at random steps by random other ones.
 
     Args:
         tries: How many to draw.
@@ -24,6 +28,7 @@ class Noise:
     tries: int = 10
     targeted: bool = False
     seed: int = 0
+    knowledge: ClassVar[str] = "black box"
 
     def __call__(
         self,
@@ -36,7 +41,8 @@ class Noise:
         changeable: Array | None = None,
     ) -> Array:
         """Return the changed examples; see `rnnprobe.protocols.Attack`."""
-        region = Region.of(model, x, budget, mask, changeable)
+        kind = TokenRegion if x.ndim == 2 else Region
+        region = kind.of(model, x, budget, mask, changeable)
         loss = TargetedMargin(y) if self.targeted else Margin(y)
         attempt = Attempt(model, x, y, mask, targeted=self.targeted)
         attempt.look(attempt.left, x, loss)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -42,6 +43,7 @@ class Square:
     share: float = 0.8
     targeted: bool = False
     seed: int = 0
+    knowledge: ClassVar[str] = "black box"
 
     def __call__(
         self,

@@ -1,0 +1,339 @@
+"""`rnnprobe attack`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from rnnprobe.attacks import ATTACKS
+from rnnprobe.cli._options import (
+    Command,
+    Output,
+    csv_columns,
+    data_options,
+    import_option,
+    keras_at_work,
+    output_options,
+    path_type,
+    plots_option,
+    seed_option,
+)
+from rnnprobe.cli._progress import Progress
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from rnnprobe.attacks._study import AttackStudy
+    from rnnprobe.opening import OpenedModel
+    from rnnprobe.protocols import Attack
+    from rnnprobe.records import Budget, Norm, Placement
+
+NORMS: tuple[Norm, ...] = ("linf", "l2")
+PLACEMENTS: tuple[Placement, ...] = ("free", "contiguous", "prefix", "suffix")
+_FIGURES = ("gallery.png", "security_curve.png", "timesteps.png", "pairs.png")
+_UNMET = 3
+
+
+def _list_of(
+    convert: Callable[[str], Any], expected: str, known: tuple[str, ...] = ()
+) -> Callable[..., Any]:
+    """Return a callback that reads a list separated by commas."""
+
+    def parse(ctx: click.Context, parameter: click.Parameter, text: str | None) -> Any:
+        if text is None:
+            return None
+        parts = [part.strip() for part in text.split(",")]
+        try:
+            values = tuple(dict.fromkeys(convert(part) for part in parts))
+        except ValueError:
+            values = ()
+        if not values or (known and not set(values) <= set(known)):
+            raise click.UsageError(f"{parameter.opts[0]} got '{text}', expected {expected}.", ctx)
+        return values
+
+    return parse
+
+
+def _radius(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise ValueError(text)
+    return value
+
+
+def _steps(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError(text)
+    return value
+
+
+def _name(text: str) -> str:
+    if not text:
+        raise ValueError(text)
+    return text
+
+
+@click.command("attack", cls=Command, short_help="Fool it by small changes, and check the attack.")
+@click.argument("models", nargs=-1, required=True, type=path_type(), metavar="MODEL...")
+@click.option(
+    "--attack",
+    "attacks",
+    metavar="LIST",
+    callback=_list_of(_name, "a list of names like fgsm,pgd"),
+    help=f"Of {', '.join(ATTACKS)}, or your own module:class.  [default: fgsm,pgd,apgd; for "
+    "tokens noise,hotflip]",
+)
+@click.option(
+    "--epsilon",
+    metavar="LIST",
+    callback=_list_of(_radius, "numbers of at least 0 like 0.01,0.03"),
+    help="Largest distances, in units of the data; for tokens how many may be replaced.  "
+    "[default: 0.01,0.03,0.1 of the data's range; l2 0.3,1,3; tokens 1]",
+)
+@click.option(
+    "--norm",
+    metavar="LIST",
+    callback=_list_of(_name, "linf, l2 or linf,l2", NORMS),
+    help="What measures the distance: linf, l2 or both.  [default: linf]",
+)
+@click.option(
+    "--targeted",
+    is_flag=True,
+    help="Aim at a random wrong class for each example; adds the table of classes.",
+)
+@click.option(
+    "--timesteps",
+    metavar="LIST",
+    callback=_list_of(_steps, "whole numbers of at least 1 like 1,2,4"),
+    help="Also attack so many steps only, and each window of steps alone.",
+)
+@click.option(
+    "--placement",
+    metavar="LIST",
+    callback=_list_of(_name, f"some of {', '.join(PLACEMENTS)}", PLACEMENTS),
+    help="With --timesteps: which steps may change.  [default: free,contiguous,prefix,suffix]",
+)
+@click.option(
+    "--split",
+    type=click.Choice(("test", "validation", "train")),
+    default="test",
+    show_default=True,
+    help="Part of the data.",
+)
+@click.option(
+    "--export",
+    type=path_type(),
+    metavar="FILE",
+    help="Also write the attacked examples (.npz), or a line for each (.csv).",
+)
+@click.option(
+    "--fail-under",
+    type=click.FloatRange(0, 1),
+    metavar="SHARE",
+    help="End with status 3 if the robust accuracy is lower at the largest epsilon of a norm.",
+)
+@seed_option
+@import_option
+@data_options(None, "Data set, by name or path.  [default: what the model was trained on]")
+@plots_option
+@output_options
+def command(models: tuple[Path, ...], **options: Any) -> int:
+    """Fool MODEL by small changes of its input, and check that the attacks were no weak ones.
+
+    MODEL is a .keras file. One that rnnprobe saved knows its data; for any other, name the data by
+    --data. Several models are compared, by their cells, under the same attacks.
+    """
+    _check_options(models, options)
+    output = Output.prepare(options, _FIGURES if len(models) == 1 else ())
+    if options["export"] is not None:
+        output.check(options["export"])
+    if len(models) > 1:
+        return _compare(models, output, options)
+    return _attack(models[0], output, options)
+
+
+def _check_options(models: tuple[Path, ...], options: dict[str, Any]) -> None:
+    if options["placement"] and not options["timesteps"]:
+        raise click.UsageError("--placement goes with --timesteps; give --timesteps 1,2,4 as well.")
+    if options["targeted"] and options["fail_under"] is not None:
+        raise click.UsageError("--fail-under is for robust accuracy; leave out --targeted.")
+    export = options["export"]
+    if export is not None and export.suffix not in (".npz", ".csv"):
+        raise click.UsageError(f"--export got '{export}', expected a name with .npz or .csv.")
+    if len(models) > 1:
+        single = ("targeted", "timesteps", "export", "plots")
+        given = [f"--{name}" for name in single if options[name]]
+        if given:
+            raise click.UsageError(f"{', '.join(given)}: give one MODEL alone.")
+        if options["norm"] and len(options["norm"]) > 1:
+            raise click.UsageError("Several models are compared in one norm; give --norm once.")
+
+
+def _open(path: Path, options: dict[str, Any]) -> OpenedModel:
+    from rnnprobe.opening import open_model
+
+    return open_model(
+        path,
+        data=options["data"],
+        layout=options["layout"],
+        limit_examples=options["limit_examples"],
+        columns=csv_columns(options),
+        imports=options["import"],
+    )
+
+
+def _budgets(opened: OpenedModel, options: dict[str, Any]) -> list[list[Budget]]:
+    """Return the radii of each norm."""
+    from rnnprobe.attacks._study import default_radii, value_bounds
+    from rnnprobe.errors import DataError
+    from rnnprobe.records import Budget
+
+    tokens = opened.dataset.kind == "tokens"
+    if tokens and options["norm"]:
+        raise DataError("--norm is for values; of tokens epsilon is how many are replaced.")
+    norms: tuple[Norm, ...] = ("edits",) if tokens else options["norm"] or ("linf",)
+    if tokens and any(not float(epsilon).is_integer() for epsilon in options["epsilon"] or ()):
+        raise DataError("--epsilon of tokens is how many are replaced; give whole numbers like 1.")
+    bounds = value_bounds(opened.dataset)
+    return [
+        [
+            Budget(epsilon, norm, bounds)
+            for epsilon in sorted(options["epsilon"] or default_radii(norm, bounds))
+        ]
+        for norm in norms
+    ]
+
+
+def _attacks(opened: OpenedModel, options: dict[str, Any]) -> dict[str, Attack]:
+    from rnnprobe.attacks import TOKEN_ATTACKS
+    from rnnprobe.attacks._study import make_attack
+    from rnnprobe.errors import DataError
+
+    tokens = opened.dataset.kind == "tokens"
+    names = options["attacks"] or (TOKEN_ATTACKS if tokens else ("fgsm", "pgd", "apgd"))
+    if options["targeted"] and not options["attacks"] and not tokens:
+        names = ("pgd", "apgd")
+    for name in names:
+        if name in ATTACKS and name not in TOKEN_ATTACKS and tokens:
+            raise DataError(
+                f"The attack '{name}' changes values, but '{opened.dataset.name}' has tokens; "
+                f"give --attack {','.join(TOKEN_ATTACKS)}."
+            )
+        if name == "hotflip" and not tokens:
+            raise DataError(
+                f"The attack 'hotflip' replaces tokens, but '{opened.dataset.name}' has values; "
+                "give --attack pgd or apgd."
+            )
+    make = {"targeted": options["targeted"], "seed": options["seed"]}
+    return {name: make_attack(name, **make) for name in names}
+
+
+def _attack(path: Path, output: Output, options: dict[str, Any]) -> int:
+    part = options["split"]
+    with keras_at_work(options["verbose"]):
+        from rnnprobe.attacks._study import study_attacks
+        from rnnprobe.confusions.pairs import find_confusions
+
+        opened = _open(path, options)
+        dataset = opened.dataset
+        predictions = opened.predict(part)
+        with Progress("attacks", None, quiet=options["quiet"]) as progress:
+            study = study_attacks(
+                opened.classifier,
+                dataset.splits[part],
+                _attacks(opened, options),
+                _budgets(opened, options),
+                targeted=options["targeted"],
+                timesteps=options["timesteps"] or (),
+                placements=options["placement"] or PLACEMENTS,
+                confusions=find_confusions(predictions).matrix if options["targeted"] else None,
+                seed=options["seed"],
+                say=progress.line,
+            )
+
+        from rnnprobe.reports.attack import attack_report, worst_accuracy
+        from rnnprobe.table import escape
+
+        output.draw(_figures(study, opened) if output.plots else {})
+    if options["export"] is not None:
+        from rnnprobe.reports.attack_export import export_examples
+
+        export_examples(options["export"], study, dataset)
+        if not options["quiet"]:
+            click.echo(f"wrote {options['export']}", err=True)
+    output.emit(attack_report(study, title=escape(opened.name), dataset=dataset, part=part))
+    lowest = min(float(worst_accuracy(outcome)[-1]) for outcome in study.outcomes)
+    return _gate(lowest, options["fail_under"])
+
+
+def _figures(study: AttackStudy, opened: OpenedModel) -> dict[str, Figure]:
+    from rnnprobe.reports._attack_figures import (
+        attack_gallery,
+        pairs_figure,
+        security_figure,
+        time_figure,
+    )
+
+    first, dataset = study.outcomes[0], opened.dataset
+    title = f"{opened.name} on {dataset.name}"
+    figures = {
+        "gallery.png": attack_gallery(first, opened.classifier, dataset),
+        "security_curve.png": security_figure(first, title),
+    }
+    if study.time is not None:
+        figures["timesteps.png"] = time_figure(study.time)
+    if study.pairs is not None:
+        figures["pairs.png"] = pairs_figure(study.pairs, dataset)
+    return figures
+
+
+def _compare(paths: tuple[Path, ...], output: Output, options: dict[str, Any]) -> int:
+    part, models, checks = options["split"], [], {}
+    with keras_at_work(options["verbose"]):
+        from rnnprobe.attacks._models import ModelRobustness
+        from rnnprobe.attacks._study import study_attacks
+
+        first: OpenedModel | None = None
+        with Progress("models", len(paths), quiet=options["quiet"]) as progress:
+            for number, path in enumerate(paths, start=1):
+                opened = _open(path, options)
+                first = first or opened
+                if opened.dataset.digest != first.dataset.digest:
+                    _refuse_other_data(first, opened)
+                budgets, attacks = _budgets(opened, options), _attacks(opened, options)
+                split = opened.dataset.splits[part]
+                study = study_attacks(
+                    opened.classifier, split, attacks, budgets, seed=options["seed"]
+                )
+                models.append(ModelRobustness.of(str(path), opened.kind, study.outcomes[0]))
+                checks[str(path)] = study.checks[0]
+                shown = f"{models[-1].clean:.4f}, under attack {models[-1].robust[-1]:.4f}"
+                progress.line(f"{path}: accuracy {shown}", completed=number)
+
+    from rnnprobe.reports.attack_models import attack_models_report
+
+    report = attack_models_report(
+        models, budgets[0], checks, dataset=opened.dataset, attacks=tuple(attacks), part=part
+    )
+    output.emit(report)
+    return _gate(min(model.robust[-1] for model in models), options["fail_under"])
+
+
+def _refuse_other_data(first: OpenedModel, other: OpenedModel) -> NoReturn:
+    from rnnprobe.errors import DataError
+
+    raise DataError(
+        f"'{first.name}' and '{other.name}' know different data (digests {first.dataset.digest} "
+        f"and {other.dataset.digest}); name one for all by --data."
+    )
+
+
+def _gate(lowest: float, wanted: float | None) -> int:
+    if wanted is None or lowest >= wanted:
+        return 0
+    click.echo(f"Robust accuracy {lowest:.4f} is under --fail-under {wanted:g}.", err=True)
+    return _UNMET

@@ -1,0 +1,154 @@
+"""`rnnprobe synthesize`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rnnprobe.cli._options import (
+    Command,
+    Output,
+    csv_columns,
+    data_options,
+    import_option,
+    keras_at_work,
+    output_options,
+    path_type,
+    plots_option,
+    seed_option,
+)
+
+if TYPE_CHECKING:
+    from rnnprobe.attacks._synthesis import Synthesis
+
+_EVERY = 100  # steps between two lines of progress
+
+
+@click.command("synthesize", cls=Command, short_help="Make inputs that it takes for a class.")
+@click.argument("model", type=path_type())
+@click.option(
+    "--target", required=True, metavar="CLASS", help="The class to be taken for, by name or index."
+)
+@click.option(
+    "--source",
+    type=click.IntRange(min=0),
+    metavar="INDEX",
+    help="Stay close to this example of the test part.",
+)
+@click.option(
+    "--cost",
+    type=click.Choice(("cross-entropy", "sum-of-squares")),
+    default="cross-entropy",
+    show_default=True,
+    help="What is descended.",
+)
+@click.option(
+    "--starts",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="From how many draws of noise.",
+)
+@click.option(
+    "--steps",
+    type=click.IntRange(min=1),
+    default=500,
+    show_default=True,
+    help="Largest number of steps from each.",
+)
+@click.option(
+    "--confidence",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.99,
+    show_default=True,
+    help="Probability of the class from which a start has converged.",
+)
+@click.option(
+    "--source-weight",
+    type=click.FloatRange(0, 1e6),
+    help="With --source: weight of the squared distance to it, at first.  [default: 0.05]",
+)
+@click.option(
+    "--export",
+    type=path_type(),
+    metavar="FILE",
+    help="Also write the inputs, one a start, to this .npz file.",
+)
+@seed_option
+@import_option
+@data_options(None, "Data set, by name or path.  [default: what the model was trained on]")
+@plots_option
+@output_options
+def command(model: Path, **options: Any) -> None:
+    """Make inputs from noise that MODEL takes for a class.
+
+    With --source each also stays close to that test example. MODEL is a .keras file. One that
+    rnnprobe saved knows its data; for any other, name the data by --data.
+    """
+    export = options["export"]
+    if options["source"] is None and options["source_weight"] is not None:
+        raise click.UsageError("--source-weight goes with --source INDEX; give both or neither.")
+    if export is not None and export.suffix != ".npz":
+        raise click.UsageError(f"--export got '{export}', expected a name that ends with .npz.")
+    output = Output.prepare(options, ("synthesized.png",))
+    if export is not None:
+        output.check(export)
+    _synthesize(model, output, options)
+
+
+def _synthesize(path: Path, output: Output, options: dict[str, Any]) -> None:
+    with keras_at_work(options["verbose"]):
+        from rnnprobe.attacks._synthesis_study import class_index, synthesize_class
+        from rnnprobe.cli._progress import Progress
+        from rnnprobe.opening import open_model
+
+        opened = open_model(
+            path,
+            data=options["data"],
+            layout=options["layout"],
+            limit_examples=options["limit_examples"],
+            columns=csv_columns(options),
+            imports=options["import"],
+        )
+        dataset = opened.dataset
+        target = class_index(options["target"], dataset.class_names)
+        settings = _settings(options)
+        with Progress("steps", settings.steps, quiet=options["quiet"]) as progress:
+
+            def on_step(step: int, converged: int) -> None:
+                if step and step % _EVERY == 0:
+                    text = f"step {step} of {settings.steps}: {converged} of {settings.starts} made"
+                    progress.line(text, completed=step)
+
+            study = synthesize_class(
+                opened.classifier,
+                dataset,
+                target,
+                source=options["source"],
+                settings=settings,
+                on_step=on_step,
+            )
+    from rnnprobe.reports.synthesize import synthesize_report
+    from rnnprobe.table import escape
+
+    report = synthesize_report(study, title=escape(opened.name), dataset=dataset)
+    if output.plots:
+        from rnnprobe.reports._synthesis_figures import synthesis_figure
+
+        output.draw({"synthesized.png": synthesis_figure(study, dataset)})
+    if options["export"] is not None:
+        study.result.save(options["export"], target, report.facts)
+        if not options["quiet"]:
+            click.echo(f"wrote {options['export']}", err=True)
+    output.emit(report)
+
+
+def _settings(options: dict[str, Any]) -> Synthesis:
+    from rnnprobe.attacks._synthesis import Synthesis
+
+    given = {name: options[name] for name in ("starts", "steps", "cost", "confidence", "seed")}
+    if options["source_weight"] is not None:
+        given["source_weight"] = options["source_weight"]
+    return Synthesis(**given)

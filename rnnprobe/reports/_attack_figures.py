@@ -1,0 +1,225 @@
+"""Pictures of `rnnprobe attack`."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rnnprobe.attacks._classes import ClassPairs
+from rnnprobe.attacks._run import Robustness
+from rnnprobe.attacks._study import TimeStudy
+from rnnprobe.datasets._layout import to_picture
+from rnnprobe.protocols import Classifier
+from rnnprobe.records import Array, SequenceDataset
+from rnnprobe.reports._figures import BLUE, GREY, ORANGE, new_figure, plain
+from rnnprobe.statistics import wilson_interval
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+_LINES = ("-", "--", "-.", ":")
+_GALLERY_ROWS = 6
+
+
+def security_figure(outcome: Robustness, title: str) -> Figure:
+    """Draw robust accuracy against the radius, by attack and in the worst case."""
+    figure = new_figure(6.5, 4.2)
+    axes = figure.add_subplot()
+    radii = np.array([0.0, *(budget.epsilon for budget in outcome.budgets)])
+    base = outcome.right if outcome.targets is None else np.ones(len(outcome.right), bool)
+    curves = dict(outcome.nearest)
+    if len(curves) > 1:
+        curves["worst case"] = outcome.worst_nearest
+    for index, (name, nearest) in enumerate(curves.items()):
+        worst = name == "worst case"
+        colour = "black" if worst else _COLOURS[index % len(_COLOURS)]
+        minimal = getattr(outcome.attacks.get(name), "finds_minimum", False)
+        grid = np.linspace(0, radii[-1], 200) if minimal else radii
+        staying = [int((base & (nearest > epsilon * (1 + 1e-6))).sum()) for epsilon in grid]
+        shares = np.array(staying) / len(base)
+        axes.plot(
+            grid,
+            shares,
+            color=colour,
+            linewidth=2.4 if worst else 1.4,
+            linestyle=_LINES[index % len(_LINES)],
+            marker=None if minimal else "o",
+            markersize=4,
+            label=name,
+        )
+        if worst or len(curves) == 1:
+            ends = np.array([wilson_interval(count, len(base)) for count in staying])
+            axes.fill_between(grid, ends[:, 0], ends[:, 1], color=GREY, alpha=0.3, linewidth=0)
+    norm = outcome.budgets[0].norm
+    unit = "replaced tokens" if norm == "edits" else f"epsilon ({norm}, units of the data)"
+    axes.set_xlabel(unit)
+    axes.set_ylabel("robust accuracy" if outcome.targets is None else "share not at its target")
+    axes.set_ylim(0, 1.02)
+    axes.set_xlim(0, radii[-1] * 1.02)
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False, fontsize=8)
+    axes.set_title(f"{plain(title)}: n = {len(base):,}, band: 95 % interval", fontsize=10)
+    return figure
+
+
+def attack_gallery(outcome: Robustness, model: Classifier, dataset: SequenceDataset) -> Figure:
+    """Draw examples that were fooled: as they were, the change, and as they are now."""
+    fooled = np.flatnonzero(outcome.worst[-1])
+    if not len(fooled):
+        figure = new_figure(5, 1.5)
+        figure.text(0.5, 0.5, "no example was fooled", ha="center", va="center")
+        return figure
+    rows = fooled[np.unique(np.linspace(0, len(fooled) - 1, _GALLERY_ROWS).astype(int))]
+    split = outcome.split
+    given, changed = split.x[rows], outcome.examples[-1][rows]
+    mask = None if split.mask is None else split.mask[rows]
+    said = [_captions(model, x, mask, dataset) for x in (given, changed)]
+    if dataset.kind == "tokens":
+        return _token_gallery(dataset, rows, (given, changed), said, outcome)
+    wide = dataset.image_shape is None
+    figure = new_figure(9.6 if wide else 5.4, 1.85 * len(rows) + 0.4)
+    for row, index in enumerate(rows):
+        counted = slice(None) if mask is None else mask[row]
+        change = changed[row] - given[row]
+        shown = (given[row], change, changed[row])
+        titles = (
+            f"{index}: {plain(dataset.class_names[split.y[index]])}\n{said[0][row]}",
+            f"change\nat most {np.abs(change).max():.3g}",
+            f"attacked\n{said[1][row]}",
+        )
+        for place, (x, title) in enumerate(zip(shown, titles, strict=True)):
+            axes = figure.add_subplot(len(rows), 3, 3 * row + place + 1)
+            _draw(axes, x[counted] if wide else x, dataset, difference=place == 1)
+            axes.set_title(title, fontsize=7)
+    budget = outcome.budgets[-1]
+    figure.suptitle(f"example: true class; {budget.norm} {budget.epsilon:g}", fontsize=9)
+    return figure
+
+
+def _captions(
+    model: Classifier, x: Array, mask: Array | None, dataset: SequenceDataset
+) -> list[str]:
+    logits = model.logits(x, mask).astype(np.float64)
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
+    return [f"{plain(dataset.class_names[row.argmax()])}, {row.max():.2f}" for row in probabilities]
+
+
+def _draw(axes: Axes, x: Array, dataset: SequenceDataset, *, difference: bool) -> None:
+    if dataset.image_shape is None or dataset.layout is None:
+        axes.plot(x, linewidth=1)
+        axes.set_xlabel("step", fontsize=7)
+        axes.tick_params(labelsize=6)
+        return
+    picture = to_picture(x, dataset.image_shape, dataset.layout)
+    grey = picture.shape[2] == 1
+    options: dict[str, Any] = {}
+    if difference:
+        most = float(np.abs(picture).max()) or 1.0
+        picture = picture if grey else picture / (2 * most) + 0.5
+        options = {"cmap": "RdBu_r", "vmin": -most, "vmax": most} if grey else {}
+    elif grey and dataset.bounds:
+        options = {"cmap": "gray_r", "vmin": dataset.bounds.lower, "vmax": dataset.bounds.upper}
+    axes.imshow(picture[:, :, 0] if grey else np.clip(picture, 0, 1), **options)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_color("#D0D0D0")
+
+
+def _token_gallery(
+    dataset: SequenceDataset,
+    rows: Array,
+    tokens: tuple[Array, Array],
+    said: list[list[str]],
+    outcome: Robustness,
+) -> Figure:
+    figure = new_figure(7.5, 0.6 + 0.5 * len(rows))
+    axes = figure.add_subplot()
+    axes.set_axis_off()
+    axes.set_ylim(len(rows), -1)
+    axes.set_xlim(0, 1)
+    heads = ("example: true class", "as it was: taken for, confidence", "attacked")
+    for x, head in zip((0, 0.28, 0.64), heads, strict=True):
+        axes.text(x, -0.6, head, color=GREY, fontsize=9)
+    for row, index in enumerate(rows):
+        name = plain(dataset.class_names[outcome.split.y[index]])
+        axes.text(0, row, f"{index}: {name}", va="center", fontsize=9)
+        for x, texts, verdicts in zip((0.28, 0.64), tokens, said, strict=True):
+            text = f"{plain(dataset.text(texts[row]))}: {verdicts[row]}"
+            axes.text(x, row, text, va="center", fontsize=9)
+    return figure
+
+
+def time_figure(time: TimeStudy) -> Figure:
+    """Draw success against the number of steps, and window by window beside the gradient."""
+    figure = new_figure(10, 3.8)
+    left, right = figure.add_subplot(1, 2, 1), figure.add_subplot(1, 2, 2)
+    for index, curve in enumerate(time.curves):
+        shares = curve.fooled.mean(axis=1)
+        ends = np.array([wilson_interval(int(f.sum()), len(f)) for f in curve.fooled])
+        left.errorbar(
+            curve.steps,
+            shares,
+            yerr=np.abs(ends.T - shares),
+            color=_COLOURS[index],
+            linestyle=_LINES[index % len(_LINES)],
+            marker="os^D"[index % 4],
+            markersize=4,
+            capsize=2,
+            label=curve.placement,
+        )
+    left.set_xscale("log", base=2)
+    left.set_xticks(time.curves[0].steps, [str(number) for number in time.curves[0].steps])
+    left.set_xlabel("steps that may change")
+    left.set_ylabel("share fooled")
+    left.set_ylim(0, 1.02)
+    left.legend(frameon=False, fontsize=8, title="which steps", title_fontsize=8)
+    left.grid(alpha=0.3)
+    scan = time.scan
+    tried = np.maximum(scan.tried.sum(axis=1), 1)
+    middle = scan.starts + (scan.width - 1) / 2
+    shares = scan.fooled.sum(axis=1) / tried
+    right.plot(middle, shares, color=ORANGE, marker="o", markersize=4, label="share fooled")
+    gains = scan.gains.mean(axis=0)
+    right.bar(np.arange(len(gains)), gains / gains.max(), color=BLUE, alpha=0.35, width=0.8,
+              label="clean gradient (largest step = 1)")  # fmt: skip
+    right.set_xlabel("step" if scan.width == 1 else f"step (middle of a window of {scan.width})")
+    right.set_ylim(0, 1.02)
+    right.legend(frameon=False, fontsize=8)
+    right.grid(alpha=0.3)
+    budget = time.budget
+    figure.suptitle(f"{budget.norm} {budget.epsilon:g}, {len(time.rows)} examples", fontsize=10)
+    return figure
+
+
+def pairs_figure(pairs: ClassPairs, dataset: SequenceDataset) -> Figure:
+    """Draw how near each class is to each other one, beside the natural confusions."""
+    names = [plain(name) for name in dataset.class_names]
+    size = max(4.2, 0.36 * len(names) + 1.6)
+    figure = new_figure(2 * size + 1.6, size)
+    off = ~np.eye(len(names), dtype=bool)
+    if pairs.median is not None:
+        shown = np.where(np.isfinite(pairs.median) & off, pairs.median, np.nan)
+        first = ("median distance needed", shown, "viridis_r")
+    else:
+        shares = pairs.success / np.maximum(pairs.tried, 1)[:, np.newaxis]
+        first = ("share reached by one edit", np.where(off, shares, np.nan), "viridis")
+    support = np.maximum(pairs.confusions.sum(axis=1, keepdims=True), 1)
+    second = ("share confused unprovoked", np.where(off, pairs.confusions / support, np.nan),
+              "Oranges")  # fmt: skip
+    for place, (label, values, colours) in enumerate((first, second), start=1):
+        axes = figure.add_subplot(1, 2, place)
+        axes.set_facecolor("#E6E6E6")
+        top = float(np.nanmax(values)) if np.isfinite(values).any() else math.nan
+        image = axes.imshow(values, cmap=colours, vmin=0, vmax=top or 1)
+        axes.set_xticks(range(len(names)), names, rotation=90 if max(map(len, names)) > 2 else 0)
+        axes.set_yticks(range(len(names)), names)
+        axes.set_ylabel("true class")
+        axes.set_xlabel("target" if place == 1 else "predicted class")
+        figure.colorbar(image, label=label, shrink=0.8)
+    return figure

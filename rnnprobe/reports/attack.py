@@ -1,0 +1,245 @@
+"""The report of `rnnprobe attack`."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from rnnprobe._versions import made_by
+from rnnprobe.attacks._checks import Check
+from rnnprobe.attacks._run import Robustness, settings_of
+from rnnprobe.attacks._study import AttackStudy
+from rnnprobe.records import Array, SequenceDataset
+from rnnprobe.reports._attack_tables import flip_finding, pair_tables, time_tables
+from rnnprobe.reports._common import accuracy_finding, counted, data_phrase
+from rnnprobe.statistics import wilson_interval
+from rnnprobe.table import Column, Finding, Report, Table, escape
+
+WORST = "worst case"
+
+_COLUMNS = (
+    Column("norm", "norm"),
+    Column("attack", "attack"),
+    Column("epsilon", "epsilon", "general"),
+    Column("examples", "examples", "integer"),
+    Column("attacked", "attacked", "integer"),
+    Column("fooled", "fooled", "integer"),
+    Column("share", "share", "decimal"),
+    Column("low", "95 % from", "decimal"),
+    Column("high", "to", "decimal"),
+    Column("median_distance", "median distance", "general"),
+    Column("seconds", "seconds", "decimal", 1),
+)
+_CHECK_COLUMNS = (
+    Column("check", "#", "integer"),
+    Column("name", "check"),
+    Column("verdict", "verdict"),
+    Column("found", "found"),
+    Column("examples", "examples"),
+)
+_SHOWN_EXAMPLES = 5
+
+
+def attack_report(
+    study: AttackStudy, *, title: str, dataset: SequenceDataset, part: str = "test"
+) -> Report:
+    """Return robust accuracy by attack and radius, the settings, and the checks.
+
+    Args:
+        study: What was found.
+        title: What was attacked, Markdown.
+        dataset: The data.
+        part: Its part.
+    """
+    first = study.outcomes[0]
+    targeted = first.targets is not None
+    rows = [row for outcome in study.outcomes for row in _rows(outcome)]
+    what = "share taken for the class it was aimed at" if targeted else "robust accuracy"
+    findings = [
+        accuracy_finding("accuracy", "Clean accuracy:", int(first.right.sum()), len(first.right)),
+        *(_worst_finding(outcome) for outcome in study.outcomes),
+        *(_distance_finding(outcome) for outcome in study.outcomes),
+        *flip_finding(study),
+        *(
+            _checks_finding(outcome, checks)
+            for outcome, checks in zip(study.outcomes, study.checks, strict=True)
+        ),
+    ]
+    tables: dict[str, Table] = {}
+    for outcome, checks in zip(study.outcomes, study.checks, strict=True):
+        norm = outcome.budgets[0].norm
+        tables[f"checks_{norm}"] = _checks_table(checks, norm, several=len(study.outcomes) > 1)
+    time, pairs = time_tables(study), pair_tables(study, dataset)
+    settings = {"settings": _settings_table(first)}
+    return Report(
+        command="attack",
+        caption=f"**Attack** on {title}, {data_phrase(dataset)}, {part} part "
+        f"(n = {len(study.split):,}): {what} with its 95 % interval",
+        main=Table(_COLUMNS, tuple(rows)),
+        shown=_pivot(study),
+        findings=tuple(findings),
+        tables={**time, **pairs, **settings, **tables},
+        made_by=made_by(),
+        facts={"digest": dataset.digest, "targeted": targeted},
+    )
+
+
+def worst_accuracy(outcome: Robustness) -> Array:
+    """Return float64 (num_budgets,): the share that is right and stays so under every attack.
+
+    Of targeted attacks, the share of all that is not made to pass for its target.
+    """
+    if outcome.targets is not None:
+        return np.asarray(1 - outcome.worst.mean(axis=1))
+    return np.asarray((outcome.right & ~outcome.worst).mean(axis=1))
+
+
+def _by_attack(outcome: Robustness) -> dict[str, tuple[Array, Array, float | None]]:
+    """Return by attack who was fooled, the distances, and the seconds."""
+    found: dict[str, tuple[Array, Array, float | None]] = {
+        name: (outcome.fooled[name], outcome.nearest[name], outcome.seconds[name])
+        for name in outcome.attacks
+    }
+    if len(found) > 1:
+        found[WORST] = (outcome.worst, outcome.worst_nearest, None)
+    return found
+
+
+def _share(outcome: Robustness, fooled: Array) -> tuple[int, int]:
+    """Return how many, of how many: those that stay right, or those that pass for the target."""
+    if outcome.targets is not None:
+        return int(fooled.sum()), int(outcome.attacked.sum())
+    return int((outcome.right & ~fooled).sum()), len(fooled)
+
+
+def _rows(outcome: Robustness) -> list[tuple[Any, ...]]:
+    rows = []
+    for name, (fooled, nearest, seconds) in _by_attack(outcome).items():
+        for index, budget in enumerate(outcome.budgets):
+            share, total = _share(outcome, fooled[index])
+            low, high = wilson_interval(share, total)
+            distances = nearest[fooled[index]]
+            rows.append(
+                (
+                    budget.norm,
+                    name,
+                    budget.epsilon,
+                    len(fooled[index]),
+                    int(outcome.attacked.sum()),
+                    int(fooled[index].sum()),
+                    share / total,
+                    low,
+                    high,
+                    float(np.median(distances)) if len(distances) else None,
+                    seconds,
+                )
+            )
+    return rows
+
+
+def _pivot(study: AttackStudy) -> Table:
+    radii = sorted({b.epsilon for outcome in study.outcomes for b in outcome.budgets})
+    several = len(study.outcomes) > 1
+    rows = []
+    for outcome in study.outcomes:
+        budgets = {budget.epsilon: index for index, budget in enumerate(outcome.budgets)}
+        for name, (fooled, _, seconds) in _by_attack(outcome).items():
+            cells: list[str | None] = []
+            for epsilon in radii:
+                if epsilon not in budgets:
+                    cells.append(None)
+                    continue
+                share, total = _share(outcome, fooled[budgets[epsilon]])
+                low, high = wilson_interval(share, total)
+                text = f"{share / total:.4f} [{low:.4f}, {high:.4f}]"
+                cells.append(f"**{text}**" if name == WORST else text)
+            lead = [outcome.budgets[0].norm] if several else []
+            rows.append((*lead, name, *cells, seconds))
+    norm = study.outcomes[0].budgets[0].norm
+    what = "edits" if norm == "edits" else "epsilon" if several else f"{norm} epsilon"
+    columns = (
+        *([Column("norm", "norm")] if several else []),
+        Column("attack", "attack"),
+        *(Column(f"{e:g}", f"{what} {e:g}", "markdown") for e in radii),
+        Column("seconds", "seconds", "decimal", 1),
+    )
+    return Table(columns, tuple(rows))
+
+
+def _worst_finding(outcome: Robustness) -> Finding:
+    norm, parts, values = outcome.budgets[0].norm, [], []
+    for index, budget in enumerate(outcome.budgets):
+        share, total = _share(outcome, outcome.worst[index])
+        low, high = wilson_interval(share, total)
+        unit = counted(round(budget.epsilon), "edit") if norm == "edits" else f"{budget.epsilon:g}"
+        parts.append(f"{share / total:.4f} [{low:.4f}, {high:.4f}] at {unit}")
+        values.append({"epsilon": budget.epsilon, "share": share / total, "low": low, "high": high})
+    lead = (
+        "Reach their target by any attack"
+        if outcome.targets is not None
+        else ("Worst case over the attacks, example by example")
+    )
+    return Finding(f"worst_{norm}", f"{lead} ({norm}): {'; '.join(parts)}", values)
+
+
+def _distance_finding(outcome: Robustness) -> Finding:
+    norm, nearest = outcome.budgets[0].norm, outcome.worst_nearest[outcome.attacked]
+    median = float(np.sort(nearest)[len(nearest) // 2])
+    found = int(np.isfinite(nearest).sum())
+    key = f"median_distance_{norm}"
+    if not math.isfinite(median):
+        text = f"more than {outcome.budgets[-1].epsilon:g}"
+    else:
+        text = f"{median:.3g}"
+    sentence = (
+        f"Median distance that fooled ({norm}): {text}, over {len(nearest):,} examples, "
+        f"{found:,} of them fooled at all"
+    )
+    if not any(getattr(a, "finds_minimum", False) for a in outcome.attacks.values()):
+        sentence += "; add min-norm for the smallest one" if norm != "edits" else ""
+    return Finding(key, sentence, median)
+
+
+def _checks_finding(outcome: Robustness, checks: tuple[Check, ...]) -> Finding:
+    norm = outcome.budgets[0].norm
+    verdicts = [check.verdict for check in checks]
+    warned = [escape(check.name) for check in checks if check.verdict == "WARN"]
+    text = f"Checks of the attacks ({norm}): {verdicts.count('PASS')} PASS"
+    text += f", {len(warned)} WARN ({'; '.join(warned)})" if warned else ", 0 WARN"
+    text += f", {verdicts.count('n/a')} n/a" if "n/a" in verdicts else ""
+    values = {check.name: check.verdict for check in checks}
+    return Finding(f"checks_{norm}", text, values)
+
+
+def _checks_table(checks: tuple[Check, ...], norm: str, *, several: bool) -> Table:
+    rows = tuple(
+        (number, check.name, check.verdict, check.found, check.examples[:_SHOWN_EXAMPLES] or None)
+        for number, check in enumerate(checks, start=1)
+    )
+    return Table(_CHECK_COLUMNS, rows, f"Checks of the attacks{f', {norm}' if several else ''}")
+
+
+def _settings_table(outcome: Robustness) -> Table:
+    rows = []
+    for name, attack in outcome.attacks.items():
+        settings = settings_of(attack)
+        text = "not stated" if settings is None else _settings_text(settings)
+        rows.append((name, getattr(attack, "knowledge", "white box"), text or "none"))
+    columns = (
+        Column("attack", "attack"),
+        Column("knowledge", "knowledge"),
+        Column("settings", "settings"),
+    )
+    return Table(columns, tuple(rows), "Settings")
+
+
+def _settings_text(settings: dict[str, Any]) -> str:
+    if settings.get("step_size", 0) is None:
+        settings = {**settings, "step_size": f"{2.5 / settings['steps']:g} epsilon"}
+    words = {True: "yes", False: "no"}
+    return ", ".join(
+        f"{name.replace('_', ' ')} {words[value] if isinstance(value, bool) else value}"
+        for name, value in settings.items()
+    )
