@@ -33,14 +33,31 @@ def make_deterministic() -> None:
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function of arrays as one compiled graph; on other backends as it is."""
+    """Return a function of arrays, or None in place of one, as one compiled graph.
+
+    It is traced once for all numbers of examples, of tokens for all lengths, and may be called by
+    several threads. On other backends than TensorFlow the function is returned as it is.
+    """
     import keras
 
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
+    if keras.backend.backend() != "tensorflow":
+        return function
+    import tensorflow as tf
 
-        return tf.function(function, reduce_retracing=True)  # type: ignore[no-any-return]
-    return function
+    traced = tf.function(function, reduce_retracing=True)
+
+    def any_number(array: Array | None) -> Any:
+        if array is None:
+            return None
+        is_counted = array.dtype == bool or np.issubdtype(array.dtype, np.integer)
+        rest = (None,) * (array.ndim - 1) if is_counted else array.shape[1:]
+        return tf.TensorSpec((None, *rest), array.dtype)
+
+    def call(*arrays: Array | None) -> Any:
+        concrete = traced.get_concrete_function(*map(any_number, arrays))
+        return concrete(*(tf.constant(array) for array in arrays if array is not None))
+
+    return call
 
 
 def input_gradient(
@@ -49,8 +66,7 @@ def input_gradient(
     """Return a compiled function of examples, their mask or None, and more arrays.
 
     It returns what `forward` makes of examples and mask, and the gradient, with respect to the
-    examples, of what changes with `forward` as `slope(outputs, *arrays)` says. It is traced once
-    for all numbers of examples and may be called by several threads.
+    examples, of what changes with `forward` as `slope(outputs, *arrays)` says.
 
     Args:
         forward: Of examples and mask.
@@ -59,16 +75,9 @@ def input_gradient(
             the gradient is then that of what was looked up, one row a token.
 
     Raises:
-        ModelError: Another Keras backend than TensorFlow runs; or the embeddings are used for
-            other things than one lookup.
+        ModelError: Another Keras backend than TensorFlow runs.
     """
-    import keras
-
-    if keras.backend.backend() != "tensorflow":
-        raise ModelError(
-            f"Gradients need Keras's TensorFlow backend, but this is '{keras.backend.backend()}'; "
-            "set KERAS_BACKEND=tensorflow."
-        )
+    _require_tensorflow("Gradients")
     import tensorflow as tf
 
     def gradient(x: Any, mask: Any, *arrays: Any) -> tuple[Any, Any]:
@@ -81,19 +90,58 @@ def input_gradient(
         )
         return outputs, found.values if isinstance(found, tf.IndexedSlices) else found
 
-    compiled_gradient = tf.function(gradient, reduce_retracing=True)
+    run = compiled(gradient)
 
     def call(x: Array, mask: Array | None, *arrays: Array) -> tuple[Array, Array]:
-        def any_number(array: Array | None) -> Any:
-            return array if array is None else tf.TensorSpec((None, *array.shape[1:]), array.dtype)
-
-        signature = map(any_number, (x, mask, *arrays))
-        concrete = compiled_gradient.get_concrete_function(*signature)
-        given = [tf.constant(array) for array in (x, mask, *arrays) if array is not None]
-        outputs, found = concrete(*given)
+        outputs, found = run(x, mask, *arrays)
         return outputs.numpy(), found.numpy()
 
     return call
+
+
+def weight_update(
+    model: keras.Model,
+    forward: Callable[..., Any],
+    loss: Callable[..., Any],
+    optimizer: keras.optimizers.Optimizer,
+) -> Callable[[Array, Array | None, Array], float]:
+    """Return a compiled function of examples, their mask or None, and classes: one update.
+
+    It gives the loss before the update, with the model's own penalties on its weights.
+
+    Args:
+        model: Its trainable weights are updated.
+        forward: Of examples and mask; returns the logits as in training.
+        loss: Of the classes and the logits; returns the mean over the examples.
+        optimizer: Built for the model's trainable weights.
+
+    Raises:
+        ModelError: Another Keras backend than TensorFlow runs.
+    """
+    _require_tensorflow("Updates")
+    import tensorflow as tf
+
+    def update(x: Any, mask: Any, y: Any) -> Any:
+        with tf.GradientTape() as tape:
+            value = loss(y, forward(x, mask))
+            value = tf.add_n([value, *model.losses])
+        weights = model.trainable_variables
+        gradients = tape.gradient(value, [weight.value for weight in weights])
+        optimizer.apply_gradients(list(zip(gradients, weights, strict=True)))
+        return value
+
+    run = compiled(update)
+    return lambda x, mask, y: float(run(x, mask, y))
+
+
+def _require_tensorflow(what: str) -> None:
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise ModelError(
+            f"{what} need Keras's TensorFlow backend, but this is '{keras.backend.backend()}'; "
+            "set KERAS_BACKEND=tensorflow."
+        )
 
 
 def num_cores() -> int:

@@ -138,7 +138,7 @@ class KerasClassifier:
             >>> logits, gradient = classifier.loss_gradient(x, CrossEntropy(y))  # doctest: +SKIP
         """
         if self._output is None:
-            self.logits(x[:1], None if mask is None else mask[:1])
+            self.logits(x, mask)
         tokens = np.issubdtype(x.dtype, np.integer)
         key = (type(loss), tokens)
         if key not in self._gradients:

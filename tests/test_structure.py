@@ -27,7 +27,7 @@ ROWS = (
     ("classifier",),
     ("programs", "evaluation"),
     ("training", "opening"),
-    ("confusions",),
+    ("confusions", "hardening"),
     ("search",),
     ("reports",),
     ("cli", "__main__"),

@@ -143,4 +143,4 @@ def flip_steps(model: Classifier, split: Split, budget: Budget, *, seed: int = 0
         mixed = np.concatenate([examples[:, :step], split.x[:, step:]], axis=1)
         staying &= reached(model.logits(mixed, split.mask), split.y, targeted=False)
         flip[staying] = step
-    return flip[flip <= num_steps]
+    return np.asarray(flip[flip <= num_steps])

@@ -61,6 +61,8 @@ class Square:
         attempt = Attempt(model, x, y, mask, targeted=self.targeted)
         attempt.look(attempt.left, x, loss)
         rows, draws = attempt.left, generators(_STRIPES + self.seed, x)
+        if not len(rows):
+            return attempt.examples
         near = region.take(rows)
         change = np.zeros_like(near.x)
         change += np.stack([_signs(draws[row], x.shape[2]) for row in rows])[:, np.newaxis]

@@ -11,7 +11,17 @@ import click
 
 from rnnprobe.cli._interrupt import interruptible
 
-COMMANDS = ("tune", "sweep", "worker", "train", "confusions", "attack", "synthesize", "harden", "data")
+COMMANDS = (
+    "tune",
+    "sweep",
+    "worker",
+    "train",
+    "confusions",
+    "attack",
+    "synthesize",
+    "harden",
+    "data",
+)
 
 
 class _Group(click.Group):

@@ -37,7 +37,8 @@ def security_figure(outcome: Robustness, title: str) -> Figure:
     for index, (name, nearest) in enumerate(curves.items()):
         worst = name == "worst case"
         colour = "black" if worst else _COLOURS[index % len(_COLOURS)]
-        minimal = getattr(outcome.attacks.get(name), "finds_minimum", False)
+        attacks = outcome.attacks.values() if worst else (outcome.attacks[name],)
+        minimal = any(getattr(attack, "finds_minimum", False) for attack in attacks)
         grid = np.linspace(0, radii[-1], 200) if minimal else radii
         staying = [int((base & (nearest > epsilon * (1 + 1e-6))).sum()) for epsilon in grid]
         shares = np.array(staying) / len(base)
@@ -177,7 +178,7 @@ def time_figure(time: TimeStudy) -> Figure:
     left.set_xticks(time.curves[0].steps, [str(number) for number in time.curves[0].steps])
     left.set_xlabel("steps that may change")
     left.set_ylabel("share fooled")
-    left.set_ylim(0, 1.02)
+    left.set_ylim(0, None)
     left.legend(frameon=False, fontsize=8, title="which steps", title_fontsize=8)
     left.grid(alpha=0.3)
     scan = time.scan

@@ -193,13 +193,26 @@ def _distance_finding(outcome: Robustness) -> Finding:
         text = f"more than {outcome.budgets[-1].epsilon:g}"
     else:
         text = f"{median:.3g}"
+    what = "number of edits" if norm == "edits" else "distance"
     sentence = (
-        f"Median distance that fooled ({norm}): {text}, over {len(nearest):,} examples, "
-        f"{found:,} of them fooled at all"
+        f"Median {what} that fooled ({norm}): {text}, over {counted(len(nearest), 'example')}, {found:,} of them "
+        "fooled at all"
     )
-    if not any(getattr(a, "finds_minimum", False) for a in outcome.attacks.values()):
-        sentence += "; add min-norm for the smallest one" if norm != "edits" else ""
+    if norm == "edits":
+        sentence += _exactness(outcome)
+    elif not any(getattr(a, "finds_minimum", False) for a in outcome.attacks.values()):
+        sentence += "; add min-norm for the smallest one"
     return Finding(key, sentence, median)
+
+
+def _exactness(outcome: Robustness) -> str:
+    """Return whether what resisted one edit was asked about every single replacement."""
+    bounds, most = outcome.budgets[0].bounds, int(outcome.split.lengths.max())
+    replacements = most * int(bounds.upper - bounds.lower + 1)
+    exhaustive = max(getattr(a, "exhaustive", 0) for a in outcome.attacks.values())
+    if exhaustive >= replacements:
+        return "; for one edit exact: of what resists, every single replacement was tried"
+    return ""
 
 
 def _checks_finding(outcome: Robustness, checks: tuple[Check, ...]) -> Finding:
