@@ -53,9 +53,14 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         rest = (None,) * (array.ndim - 1) if is_counted else array.shape[1:]
         return tf.TensorSpec((None, *rest), array.dtype)
 
+    programs: dict[tuple[Any, ...], Any] = {}
+
     def call(*arrays: Array | None) -> Any:
-        concrete = traced.get_concrete_function(*map(any_number, arrays))
-        return concrete(*(tf.constant(array) for array in arrays if array is not None))
+        signature = tuple(map(any_number, arrays))
+        if signature not in programs:  # to look it up in `traced` takes longer than a small batch
+            programs[signature] = traced.get_concrete_function(*signature)
+        given = (tf.constant(array) for array in arrays if array is not None)
+        return programs[signature](*given)
 
     return call
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import re
 import warnings
@@ -364,8 +365,13 @@ def _without_activation(layer: Any) -> Iterator[None]:
 def _in_threads(function: Callable[[slice], _Result], parts: list[slice]) -> list[_Result]:
     if len(parts) == 1:
         return [function(parts[0])]
-    with ThreadPoolExecutor(num_cores()) as pool:
-        return list(pool.map(function, parts))
+    return list(_pool().map(function, parts))
+
+
+@functools.cache
+def _pool() -> ThreadPoolExecutor:
+    """Return threads that last: TensorFlow is slower in new ones."""
+    return ThreadPoolExecutor(num_cores())
 
 
 def _parts(length: int, size: int) -> list[slice]:

@@ -65,7 +65,10 @@ class Attempt:
         return self._remember(rows, points, logits, loss), np.nan_to_num(gradient)
 
     def look(self, rows: Array, points: Array, loss: Loss) -> Array:
-        """Return the value of the loss alone, remembered."""
+        """Return the value of the loss alone, remembered.
+
+        For attacks without gradients: the others compile one program less where they ask for one.
+        """
         logits = self.model.logits(points, self._masks(rows))
         return self._remember(rows, points, logits, loss)
 

@@ -53,7 +53,7 @@ class APGD:
         region = Region.of(model, x, budget, mask, changeable)
         loss = cross_entropy(y, targeted=self.targeted)
         attempt = Attempt(model, x, y, mask, targeted=self.targeted)
-        attempt.look(attempt.left, x, loss)
+        attempt.gradient(attempt.left, x, loss)
         for restart in range(self.restarts):
             ascend(attempt, region, loss, self.steps, self.seed + restart)
         return attempt.examples
@@ -93,7 +93,7 @@ def ascend(attempt: Attempt, region: Region, loss: Loss, steps: int, seed: int) 
         if step < steps:
             path.arrive(points, *attempt.gradient(rows, points, loss.take(rows)))
         else:
-            attempt.look(rows, points, loss.take(rows))
+            attempt.gradient(rows, points, loss.take(rows))
         if step in checkpoints(steps):
             path.judge()
 

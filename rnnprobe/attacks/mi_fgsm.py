@@ -56,5 +56,5 @@ class MIFGSM:
             total = self.decay * total[left] + gradient / np.maximum(length, 1e-12)
             step = region.epsilon / self.steps * region.direction(total)
             points = region.project(points + step)
-        attempt.look(rows, points, loss.take(rows))
+        attempt.gradient(rows, points, loss.take(rows))
         return attempt.examples

@@ -57,7 +57,7 @@ class PGD:
         region = Region.of(model, x, budget, mask, changeable)
         loss = cross_entropy(y, targeted=self.targeted)
         attempt = Attempt(model, x, y, mask, targeted=self.targeted, stop_early=self.stop_early)
-        attempt.look(attempt.left, x, loss)
+        attempt.gradient(attempt.left, x, loss)
         size = region.epsilon * (2.5 / self.steps if self.step_size is None else self.step_size)
         for restart in range(self.restarts):
             rows = attempt.left
@@ -71,5 +71,5 @@ class PGD:
                     return attempt.examples
                 near = near.take(left)
                 points = near.project(points + size[rows] * near.direction(gradient))
-            attempt.look(rows, points, loss.take(rows))
+            attempt.gradient(rows, points, loss.take(rows))
         return attempt.examples

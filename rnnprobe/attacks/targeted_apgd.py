@@ -51,7 +51,7 @@ class TargetedAPGD:
         logits = model.logits(x, mask)
         others = np.argsort(-logits, axis=1, kind="stable")
         others = others[others != y[:, np.newaxis]].reshape(len(y), -1).astype(np.int32)
-        attempt.look(attempt.left, x, TargetedDlr(y, others[:, 0]))
+        attempt.gradient(attempt.left, x, TargetedDlr(y, others[:, 0]))
         for rank in range(min(self.num_targets, others.shape[1])):
             loss = TargetedDlr(y, others[:, rank])
             ascend(attempt, region, loss, self.steps, self.seed + rank)

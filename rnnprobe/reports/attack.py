@@ -195,8 +195,8 @@ def _distance_finding(outcome: Robustness) -> Finding:
         text = f"{median:.3g}"
     what = "number of edits" if norm == "edits" else "distance"
     sentence = (
-        f"Median {what} that fooled ({norm}): {text}, over {counted(len(nearest), 'example')}, {found:,} of them "
-        "fooled at all"
+        f"Median {what} that fooled ({norm}): {text}, over {counted(len(nearest), 'example')}, "
+        f"{found:,} of them fooled at all"
     )
     if norm == "edits":
         sentence += _exactness(outcome)
