@@ -137,6 +137,8 @@ def study_attacks(
     Raises:
         DataError: The model gets no example right; or attacks on few steps of tokens.
     """
+    if timesteps:
+        _check_timesteps(split, timesteps)
     targets = _draw_targets(model, split, seed) if targeted else None
     outcomes, checks = [], []
     for radii in budgets:
@@ -161,6 +163,18 @@ def study_attacks(
         budget = dataclasses.replace(budget, epsilon=1) if budget.norm == "edits" else budget
         pairs = attack_pairs(model, split, budget, confusions)
     return AttackStudy(split, tuple(outcomes), tuple(checks), time, pairs)
+
+
+def _check_timesteps(split: Split, timesteps: Sequence[int]) -> None:
+    if split.x.ndim == 2:
+        raise DataError(
+            "--timesteps is for values; of tokens each edit is one step, so give --epsilon 1,2."
+        )
+    num_steps = split.x.shape[1]
+    if max(timesteps) > num_steps:
+        raise DataError(
+            f"--timesteps got {max(timesteps)}, but the sequences have {num_steps} steps."
+        )
 
 
 def _line(say: Say) -> Callable[[str, AttackResult], None]:
@@ -189,15 +203,6 @@ def _study_time(
     say: Say,
 ) -> TimeStudy:
     split, budget = outcome.split, outcome.budgets[-1]
-    if split.x.ndim == 2:
-        raise DataError(
-            "--timesteps is for values; of tokens each edit is one step, so give --epsilon 1,2."
-        )
-    num_steps = split.x.shape[1]
-    if max(timesteps) > num_steps:
-        raise DataError(
-            f"--timesteps got {max(timesteps)}, but the sequences have {num_steps} steps."
-        )
     right = np.flatnonzero(outcome.right)
     rows = right[np.unique(np.linspace(0, len(right) - 1, _MOST_IN_TIME).astype(int))]
     part, curves = split.take(rows), []

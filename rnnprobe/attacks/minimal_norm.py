@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from rnnprobe.attacks._attempt import cross_entropy, reached
+from rnnprobe.attacks._attempt import cross_entropy
 from rnnprobe.attacks._region import Region, column, distance
 from rnnprobe.losses import Loss, Margin, TargetedMargin
 from rnnprobe.protocols import Classifier
@@ -16,6 +16,7 @@ from rnnprobe.records import Array, Budget
 
 _TINY = 1e-12
 _BISECTIONS = 8
+_CLEAR = 1e-4  # of the largest logit: another batch size rounds otherwise
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class MinimalNorm:
     The fast minimum-norm attack with a repair: while nothing was found, the radius never shrinks,
     because the published estimate of it counts on values that are at their bound already and, in
     l2, then stays too small for ever. In l2 also the decoupled direction and norm attack, of which
-    the smaller change is kept. Then the change is shortened by bisection.
+    the smaller change is kept. Then the change is shortened by bisection. A change counts only
+    where the wrong logit is clearly the larger one, by 1e-4 of the largest.
 
     Args:
         steps: Of each of the two attacks.
@@ -82,6 +84,7 @@ class _Search:
     ) -> None:
         self._model, self._region, self._mask = model, region, mask
         self._y, self._targeted = y, targeted
+        self._margin: Loss = TargetedMargin(y) if targeted else Margin(y)
         self.examples = region.x.copy()
         self.nearest = np.full(len(y), np.inf)
         extent = np.where(region.allowed, region.upper - region.lower, 0)
@@ -100,7 +103,8 @@ class _Search:
         return fooled, loss.values(logits), gradient
 
     def _remember(self, points: Array, logits: Array) -> Array:
-        fooled = reached(logits, self._y, targeted=self._targeted)
+        largest = np.maximum(np.abs(logits).max(axis=1), 1)
+        fooled = self._margin.values(logits) > _CLEAR * largest
         far = distance(points - self._region.x, self._region.norm)
         better = fooled & (far < self.nearest)
         self.nearest[better] = far[better]
@@ -110,7 +114,7 @@ class _Search:
     def minimize(self, steps: int) -> None:
         """Run the fast minimum-norm attack."""
         region, norm = self._region, self._region.norm
-        loss = TargetedMargin(self._y) if self._targeted else Margin(self._y)
+        loss = self._margin
         radius, points = np.zeros(len(self._y)), region.x
         for step in range(steps):
             decay = (1 + math.cos(math.pi * step / steps)) / 2
