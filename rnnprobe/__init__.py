@@ -26,6 +26,9 @@ _PUBLIC = {
     "SequenceDataset": "rnnprobe.records:SequenceDataset",
     "Split": "rnnprobe.records:Split",
     "TrainSpec": "rnnprobe.records:TrainSpec",
+    "check_honesty": "rnnprobe.attacks._checks:check_honesty",
+    "evaluate_attacks": "rnnprobe.attacks._run:evaluate_attacks",
+    "run_attack": "rnnprobe.attacks._run:run_attack",
     "build_model": "rnnprobe.models:build_model",
     "find_confusions": "rnnprobe.confusions.pairs:find_confusions",
     "load_dataset": "rnnprobe.datasets._load:load_dataset",
@@ -41,6 +44,9 @@ _PUBLIC = {
 __all__ = sorted(_PUBLIC)
 
 if TYPE_CHECKING:
+    from rnnprobe.attacks._checks import check_honesty as check_honesty
+    from rnnprobe.attacks._run import evaluate_attacks as evaluate_attacks
+    from rnnprobe.attacks._run import run_attack as run_attack
     from rnnprobe.classifier import KerasClassifier as KerasClassifier
     from rnnprobe.confusions.pairs import find_confusions as find_confusions
     from rnnprobe.datasets._load import load_dataset as load_dataset

@@ -9,8 +9,16 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-ARGUMENTS = {"tune_and_probe.py": ["2", "1"], "sweep_and_compare.py": ["1", "1"]}
-SAID = {"tune_and_probe.py": "best of 2", "sweep_and_compare.py": "units, rate"}
+ARGUMENTS = {
+    "tune_and_probe.py": ["2", "1"],
+    "sweep_and_compare.py": ["1", "1"],
+    "attack_and_compare.py": ["1", "10"],
+}
+SAID = {
+    "tune_and_probe.py": "best of 2",
+    "sweep_and_compare.py": "units, rate",
+    "attack_and_compare.py": "fooled by 16 of 28 steps",
+}
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.py")))

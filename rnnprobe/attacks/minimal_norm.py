@@ -104,7 +104,7 @@ class _Search:
 
     def _remember(self, points: Array, logits: Array) -> Array:
         largest = np.maximum(np.abs(logits).max(axis=1), 1)
-        fooled = self._margin.values(logits) > _CLEAR * largest
+        fooled = np.asarray(self._margin.values(logits) > _CLEAR * largest)
         far = distance(points - self._region.x, self._region.norm)
         better = fooled & (far < self.nearest)
         self.nearest[better] = far[better]
@@ -114,13 +114,12 @@ class _Search:
     def minimize(self, steps: int) -> None:
         """Run the fast minimum-norm attack."""
         region, norm = self._region, self._region.norm
-        loss = self._margin
         radius, points = np.zeros(len(self._y)), region.x
         for step in range(steps):
             decay = (1 + math.cos(math.pi * step / steps)) / 2
             length = self._scale * (0.01 + 0.99 * decay)
             rate = 0.001 + 0.049 * decay
-            fooled, values, gradient = self._ask(points, loss)
+            fooled, values, gradient = self._ask(points, self._margin)
             dual = _dual_norm(gradient, norm)
             guess = distance(points - region.x, norm) + np.abs(values) / np.maximum(dual, _TINY)
             # The published rule takes the guess alone.
