@@ -51,46 +51,52 @@ def declared_width(model: keras.Model) -> int | None:
     return int(shape[1])
 
 
-def reads_input(model: keras.Model) -> list[keras.layers.Layer]:
-    """Return the layers that the examples pass first, in a subclassed model those named so."""
-    found: list[keras.layers.Layer] = []
-    tensors = getattr(model, "inputs", None)
-    for layer in getattr(model, "layers", ()):
-        if isinstance(layer, keras.Model):
-            found += reads_input(layer)
-        elif not tensors:
-            found += [layer] if isinstance(layer, keras.layers.Masking) else []
-        elif any(getattr(layer, "input", None) is tensor for tensor in tensors):
-            found.append(layer)
-    return found
+def mask_makers(model: keras.Model) -> list[keras.layers.Layer]:
+    """Return the layers that decide which steps count: `Masking`, and the user's own like it."""
+    layers = model._flatten_layers(include_self=False, recursive=True)
+    return [layer for layer in layers if _makes_mask(layer)]
+
+
+def _makes_mask(layer: keras.layers.Layer) -> bool:
+    if isinstance(layer, keras.layers.Masking):
+        return True
+    is_users = not type(layer).__module__.startswith("keras.")
+    overridden = type(layer).compute_mask is not keras.layers.Layer.compute_mask
+    return is_users and overridden and not isinstance(layer, keras.Model)
+
+
+def output_layer(model: keras.Model) -> Any:
+    """Return the layer that gives the outputs, also inside a model; None if it is not known."""
+    tensors = getattr(model, "outputs", None)
+    if not tensors:
+        return None
+    operation = tensors[0]._keras_history.operation
+    if isinstance(operation, keras.Model):
+        return output_layer(operation)
+    return operation if isinstance(operation, keras.layers.Layer) else None
 
 
 def activated_head(model: keras.Model) -> Any:
     """Return the layer whose softmax, or single sigmoid, gives the outputs; None if unknown."""
-    layers = getattr(model, "layers", None) or []
-    if not layers or not getattr(model, "inputs", None):
+    layer = output_layer(model)
+    if isinstance(layer, keras.layers.Softmax):
+        return layer
+    activation = getattr(getattr(layer, "activation", None), "__name__", None)
+    if layer is None or activation is None:
         return None
-    if isinstance(layers[-1], keras.Model):
-        return activated_head(layers[-1])
-    activation = getattr(getattr(layers[-1], "activation", None), "__name__", None)
     single = tuple(model.outputs[0].shape[1:]) == (1,)
-    is_last = layers[-1].output is model.outputs[0]
-    return layers[-1] if is_last and activation == ("sigmoid" if single else "softmax") else None
+    return layer if activation == ("sigmoid" if single else "softmax") else None
 
 
 def declared_output(model: keras.Model) -> Output | None:
     """Return what the last layer's activation or the compiled loss says the outputs are."""
-    layers = getattr(model, "layers", None) or []
-    last = layers[-1] if layers else None
-    if isinstance(last, keras.Model):
-        return declared_output(last)
+    last = output_layer(model)
     if isinstance(last, keras.layers.Softmax):
         return "softmax"
     activation = getattr(getattr(last, "activation", None), "__name__", None)
-    if activation in ACTIVATIONS and getattr(model, "inputs", None):
+    if activation in ACTIVATIONS:
         return ACTIVATIONS[activation]
-    is_functional = getattr(model, "inputs", None) is not None
-    if isinstance(last, keras.layers.Dense) and activation == "linear" and is_functional:
+    if isinstance(last, keras.layers.Dense) and activation == "linear":
         return "logit" if last.units == 1 else "logits"
     loss = getattr(model, "loss", None)
     if getattr(loss, "from_logits", False):

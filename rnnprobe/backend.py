@@ -32,11 +32,15 @@ def make_deterministic() -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+def compiled(function: Callable[..., Any], *, free_steps: bool = False) -> Callable[..., Any]:
     """Return a function of arrays, or None in place of one, as one compiled graph.
 
-    It is traced once for all numbers of examples, of tokens for all lengths, and may be called by
-    several threads. On other backends than TensorFlow the function is returned as it is.
+    It is traced once for all numbers of examples and may be called by several threads. On other
+    backends than TensorFlow the function is returned as it is.
+
+    Args:
+        function: Of arrays whose first axis is that of the examples.
+        free_steps: Whether one trace serves all sizes of the second axis, too.
     """
     import keras
 
@@ -49,9 +53,8 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     def any_number(array: Array | None) -> Any:
         if array is None:
             return None
-        is_counted = array.dtype == bool or np.issubdtype(array.dtype, np.integer)
-        rest = (None,) * (array.ndim - 1) if is_counted else array.shape[1:]
-        return tf.TensorSpec((None, *rest), array.dtype)
+        steps = (None,) if free_steps and array.ndim > 1 else array.shape[1:2]
+        return tf.TensorSpec((None, *steps, *array.shape[2:]), array.dtype)
 
     programs: dict[tuple[Any, ...], Any] = {}
 
@@ -67,8 +70,8 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def input_gradient(
     forward: Callable[..., Any], slope: Callable[..., Any], embeddings: Any = None
-) -> Callable[..., tuple[Array, Array]]:
-    """Return a compiled function of examples, their mask or None, and more arrays.
+) -> Callable[..., Any]:
+    """Return a function of examples, their mask or None, and more arrays, to be compiled.
 
     It returns what `forward` makes of examples and mask, and the gradient, with respect to the
     examples, of what changes with `forward` as `slope(outputs, *arrays)` says.
@@ -95,13 +98,7 @@ def input_gradient(
         )
         return outputs, found.values if isinstance(found, tf.IndexedSlices) else found
 
-    run = compiled(gradient)
-
-    def call(x: Array, mask: Array | None, *arrays: Array) -> tuple[Array, Array]:
-        outputs, found = run(x, mask, *arrays)
-        return outputs.numpy(), found.numpy()
-
-    return call
+    return gradient
 
 
 def weight_update(

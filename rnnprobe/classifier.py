@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import itertools
 import re
+import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any
 
 import keras
 import numpy as np
@@ -22,8 +22,8 @@ from rnnprobe._signature import (
     declared_width,
     fits,
     input_specs,
+    mask_makers,
     observed_output,
-    reads_input,
     to_logits,
 )
 from rnnprobe.backend import compiled, input_gradient, num_cores, weight_update
@@ -32,7 +32,7 @@ from rnnprobe.losses import Loss
 from rnnprobe.records import Array, Predictions, Split
 
 _LEAST_ROWS = 32  # fewer examples are not worth a thread
-_Result = TypeVar("_Result")
+_TRACING = threading.RLock()
 
 
 class KerasClassifier:
@@ -81,8 +81,12 @@ class KerasClassifier:
         self._output = output or declared_output(model)
         if self._head is not None:
             self._output = "logit" if self._width == 1 else "logits"
-        self._forward = compiled(lambda x, mask: self._call(x, mask))
-        self._gradients: dict[tuple[type[Loss], bool], Callable[..., tuple[Array, Array]]] = {}
+        self._mask_makers = mask_makers(model)
+        free_steps = bool(self._inputs) and self._inputs[0][1][:1] == (None,)
+        self._compiled = functools.partial(compiled, free_steps=free_steps)
+        self._forward = self._compiled(lambda x, mask: self._call(x, mask))
+        self._masks = self._compiled(self._record_masks)
+        self._gradients: dict[tuple[type[Loss], bool], Callable[..., Any]] = {}
 
     @property
     def num_classes(self) -> int:
@@ -107,12 +111,7 @@ class KerasClassifier:
             DataError: The examples do not fit the model's input.
             ModelError: The model does not return one vector per example.
         """
-        batches = [
-            self._batch(x[rows], None if mask is None else mask[rows])
-            for rows in _batches(len(x), self.batch_size)
-        ]
-        scores = np.concatenate(batches)[: len(x)]
-        return self._as_logits(scores)
+        return self._as_logits(self._run(self._forward, x, mask)[0])
 
     def loss_gradient(self, x: Array, loss: Loss, mask: Array | None = None) -> tuple[Array, Array]:
         """Return the logits, and how each example's loss changes with its own values.
@@ -143,27 +142,21 @@ class KerasClassifier:
         tokens = np.issubdtype(x.dtype, np.integer)
         key = (type(loss), tokens)
         if key not in self._gradients:
-            self._gradients[key] = input_gradient(
-                lambda *given: to_logits(keras.ops, self._call(*given), self._output),
-                lambda logits, *arrays: loss.logit_gradient(keras.ops, logits, *arrays),
-                self._embedding().embeddings if tokens else None,
+            self._gradients[key] = self._compiled(
+                input_gradient(
+                    lambda *given: to_logits(keras.ops, self._call(*given), self._output),
+                    lambda logits, *arrays: loss.logit_gradient(keras.ops, logits, *arrays),
+                    self._embedding().embeddings if tokens else None,
+                )
             )
-        call = self._gradients[key]
-        inputs, given_mask = self._arguments(x, mask)
-        parts = _parts(len(x), self.batch_size)
-
-        def part(rows: slice) -> tuple[Array, Array]:
-            masked = None if given_mask is None else given_mask[rows]
-            return call(inputs[rows], masked, *(array[rows] for array in loss.arrays))
-
-        with _explained(x, mask):
-            found = _in_threads(part, parts)
-        logits = np.concatenate([part[0] for part in found])
+        logits, gradient = self._run(self._gradients[key], x, mask, *loss.arrays, threads=True)
         self._check(logits)
-        gradient = np.concatenate([part[1] for part in found])
-        if tokens and gradient.shape[0] != x.size:
+        if not tokens:
+            return logits, gradient.reshape(x.shape)
+        size = self._embedding().output_dim
+        if gradient.size != x.size * size:
             raise ModelError("The model looks its tokens up more than once; no gradient for them.")
-        return logits, gradient.reshape((*x.shape, -1) if tokens else x.shape)
+        return logits, gradient.reshape(*x.shape, size)
 
     def update_step(
         self, optimizer: keras.optimizers.Optimizer
@@ -212,8 +205,8 @@ class KerasClassifier:
     def counted_steps(self, x: Array, mask: Array | None = None) -> Array:
         """Return bool (num_examples, num_steps), True at the steps that count for the model.
 
-        Those of the mask, and of what layers that read the input leave out (`Masking`,
-        `mask_zero`). Of tokens 0 is padding in any case.
+        Those of the mask, and of what the model itself leaves out (`Masking`, or a layer of the
+        user's that computes a mask). Of tokens 0 is padding in any case.
 
         Args:
             x: As for `logits`.
@@ -222,10 +215,10 @@ class KerasClassifier:
         counted = np.ones(x.shape[:2], bool) if mask is None else np.array(mask)
         if x.ndim == 2:
             counted &= x != 0
-        for layer in reads_input(self.model):
-            found = layer.compute_mask(keras.ops.convert_to_tensor(self._fit_shape(x)), None)
-            if found is not None and tuple(found.shape) == counted.shape:
-                counted &= np.asarray(keras.ops.convert_to_numpy(found))
+        if self._mask_makers:
+            for found in self._run(self._masks, x, mask):
+                if found.shape == counted.shape:
+                    counted &= found
         return counted
 
     def _as_logits(self, scores: Array) -> Array:
@@ -281,25 +274,59 @@ class KerasClassifier:
     def _embedding(self) -> keras.layers.Embedding:
         layers = self.model._flatten_layers(include_self=False, recursive=True)
         found = [layer for layer in layers if isinstance(layer, keras.layers.Embedding)]
-        if len(found) != 1:
+        tensors = getattr(self.model, "inputs", None) or ()
+        reading = [f for f in found if any(getattr(f, "input", None) is t for t in tensors)]
+        if len(reading or found) != 1:
             raise ModelError(
                 f"The model has {len(found)} embeddings, expected one that its tokens pass."
             )
-        return found[0]
+        return (reading or found)[0]
 
     def _arguments(self, x: Array, mask: Array | None) -> tuple[Array, Array | None]:
         if mask is None and self._takes_mask:
             mask = np.ones(x.shape[:2], dtype=bool)
         return self._fit_shape(x), mask
 
-    def _batch(self, x: Array, mask: Array | None) -> Array:
-        arguments = self._arguments(x, mask)
+    def _run(
+        self,
+        function: Callable[..., Any],
+        x: Array,
+        mask: Array | None,
+        *arrays: Array,
+        threads: bool = False,
+    ) -> list[Array]:
+        """Return what a compiled function makes of the examples, batch by batch."""
+        given = [*self._arguments(x, mask), *arrays]
+        fixed = self.model.inputs[0].shape[0] if self._inputs else None
+        stateful = [layer for layer in self.model._flatten_layers() if _keeps_state(layer)]
+
+        def part(rows: Array) -> list[Array]:
+            for layer in stateful:
+                layer.reset_state()
+            # A model of one batch size gets the first examples again, which are cut off after it.
+            filled = rows if fixed is None else np.resize(rows, fixed)
+            outputs = function(*(None if a is None else a[filled] for a in given))
+            found = [np.asarray(keras.ops.convert_to_numpy(output)) for output in _listed(outputs)]
+            return [array.reshape(len(filled), -1)[: len(rows)] for array in found]
+
+        several = threads and fixed is None and not stateful
+        parts = _parts(len(x), fixed or self.batch_size, several=several)
         with _explained(x, mask):
-            return np.asarray(keras.ops.convert_to_numpy(self._forward(*arguments)))
+            found = list(_pool().map(part, parts)) if several else [part(rows) for rows in parts]
+        return [np.concatenate(arrays) for arrays in zip(*found, strict=True)]
+
+    def _record_masks(self, x: Any, mask: Any) -> list[Any]:
+        found: list[Any] = []
+        with contextlib.ExitStack() as stack:
+            for layer in self._mask_makers:
+                stack.enter_context(_replaced(layer, "call", _recording(layer, found)))
+            self._apply(x, mask, training=False)
+        return found
 
     def _call(self, x: Any, mask: Any = None, *, training: bool = False) -> Any:
         with _without_activation(self._head):
-            return self._apply(x, mask, training)
+            # Half precision has no room for the tiny numbers that keep logarithms finite.
+            return keras.ops.cast(self._apply(x, mask, training), "float32")
 
     def _apply(self, x: Any, mask: Any, training: bool) -> Any:
         if mask is not None and not self._takes_mask:
@@ -348,24 +375,49 @@ def _explained(x: Array, mask: Array | None) -> Iterator[None]:
         ) from exc
 
 
-@contextlib.contextmanager
-def _without_activation(layer: Any) -> Iterator[None]:
+def _without_activation(layer: Any) -> contextlib.AbstractContextManager[None]:
     """Let a layer return what its activation takes, while the model is traced."""
     if layer is None:
-        yield
-        return
-    activation = layer.activation
-    layer.activation = keras.activations.linear
-    try:
-        yield
-    finally:
-        layer.activation = activation
+        return contextlib.nullcontext()
+    if isinstance(layer, keras.layers.Softmax):
+        return _replaced(layer, "call", lambda inputs, mask=None: inputs)
+    return _replaced(layer, "activation", keras.activations.linear)
 
 
-def _in_threads(function: Callable[[slice], _Result], parts: list[slice]) -> list[_Result]:
-    if len(parts) == 1:
-        return [function(parts[0])]
-    return list(_pool().map(function, parts))
+@contextlib.contextmanager
+def _replaced(layer: Any, name: str, value: Any) -> Iterator[None]:
+    """Give one layer another attribute for a while; by one thread at a time."""
+    with _TRACING:
+        had = name in vars(layer)
+        before = getattr(layer, name)
+        setattr(layer, name, value)
+        try:
+            yield
+        finally:
+            if had:
+                setattr(layer, name, before)
+            else:
+                delattr(layer, name)
+
+
+def _recording(layer: keras.layers.Layer, found: list[Any]) -> Callable[..., Any]:
+    call = layer.call
+
+    def recording(inputs: Any, *arguments: Any, **options: Any) -> Any:
+        mask = layer.compute_mask(inputs, None)
+        if mask is not None:
+            found.append(mask)
+        return call(inputs, *arguments, **options)
+
+    return recording
+
+
+def _keeps_state(layer: Any) -> bool:
+    return bool(getattr(layer, "stateful", False)) and hasattr(layer, "reset_state")
+
+
+def _listed(outputs: Any) -> Sequence[Any]:
+    return outputs if isinstance(outputs, list | tuple) else [outputs]
 
 
 @functools.cache
@@ -374,19 +426,7 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(num_cores())
 
 
-def _parts(length: int, size: int) -> list[slice]:
-    """Return slices of at most `size`, and as many as there are cores where that is worth it."""
-    number = max(-(-length // size), min(num_cores(), length // _LEAST_ROWS), 1)
-    edges = np.linspace(0, length, number + 1).astype(int)
-    return [slice(*edge) for edge in itertools.pairwise(edges)]
-
-
-def _batches(length: int, size: int) -> list[Array]:
-    """Return indices in batches of one size, so that nothing is traced twice.
-
-    The last batch is filled with the first examples; one batch alone has the size it has.
-    """
-    if length <= size:
-        return [np.arange(length)]
-    padded = np.arange(-(-length // size) * size) % length
-    return list(padded.reshape(-1, size))
+def _parts(length: int, size: int, *, several: bool) -> list[Array]:
+    """Return indices in parts of at most `size`, one a core at least where that is worth it."""
+    cores = min(num_cores(), length // _LEAST_ROWS) if several else 1
+    return np.array_split(np.arange(length), max(-(-length // size), cores, 1))

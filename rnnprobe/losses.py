@@ -78,7 +78,7 @@ class CrossEntropy(_OfLabels):
     def logit_gradient(ops: Any, logits: Any, *arrays: Any) -> Any:
         true = _one_hot(ops, logits, arrays[0])
         others = _softmax(ops, logits) * (1 - true)
-        # Not `softmax - true`: of a sure model that is 0 in float32, and this is not.
+        # `softmax - true` would be 0 in float32 of a model that is only rather sure.
         return others - true * ops.sum(others, axis=1, keepdims=True)
 
 
@@ -98,6 +98,54 @@ class TargetedCrossEntropy(_OfLabels):
     @staticmethod
     def logit_gradient(ops: Any, logits: Any, *arrays: Any) -> Any:
         return -CrossEntropy.logit_gradient(ops, logits, *arrays)
+
+
+@dataclass(frozen=True, eq=False)
+class LogOdds(_OfLabels):
+    """The logarithm of the odds against the true class.
+
+    It rises where the cross-entropy does, log(1 + exp(log-odds)), and its gradient points the same
+    way, but keeps its length however sure the model is, where that of the cross-entropy is 0 in
+    float32. So attacks that follow the direction alone follow this.
+
+    Args:
+        y: int32 (num_examples,), true classes.
+    """
+
+    y: Array
+
+    def values(self, logits: Array) -> Array:
+        logits = logits.astype(np.float64)
+        true = _one_hot(np, logits, self.y) > 0
+        gaps = np.where(true, -np.inf, logits - logits[true][:, np.newaxis])
+        top = gaps.max(axis=1)
+        return np.asarray(top + np.log(np.exp(gaps - top[:, np.newaxis]).sum(axis=1)))
+
+    @staticmethod
+    def logit_gradient(ops: Any, logits: Any, *arrays: Any) -> Any:
+        true = _one_hot(ops, logits, arrays[0])
+        others = ops.where(true > 0, ops.min(logits, axis=1, keepdims=True) - 1, logits)
+        gaps = ops.minimum(logits - ops.max(others, axis=1, keepdims=True), 0)
+        exponentials = ops.exp(gaps) * (1 - true)
+        return exponentials / ops.sum(exponentials, axis=1, keepdims=True) - true
+
+
+@dataclass(frozen=True, eq=False)
+class TargetedLogOdds(_OfLabels):
+    """The logarithm of the odds for the class that the attacker wants.
+
+    Args:
+        target: int32 (num_examples,).
+    """
+
+    target: Array
+
+    def values(self, logits: Array) -> Array:
+        return -LogOdds(self.target).values(logits)
+
+    @staticmethod
+    def logit_gradient(ops: Any, logits: Any, *arrays: Any) -> Any:
+        return -LogOdds.logit_gradient(ops, logits, *arrays)
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnprobe.losses import CrossEntropy, Loss, TargetedCrossEntropy
+from rnnprobe.losses import LogOdds, Loss, TargetedLogOdds
 from rnnprobe.protocols import Classifier
 from rnnprobe.records import Array
 
 
-def cross_entropy(y: Array, *, targeted: bool) -> Loss:
+def log_odds(y: Array, *, targeted: bool) -> Loss:
     """Return the loss whose growth leads away from `y`, or where it is the target, to it."""
-    return TargetedCrossEntropy(y) if targeted else CrossEntropy(y)
+    return TargetedLogOdds(y) if targeted else LogOdds(y)
 
 
 class Attempt:

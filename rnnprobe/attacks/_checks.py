@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from rnnprobe.attacks._attempt import cross_entropy
+from rnnprobe.attacks._attempt import log_odds
 from rnnprobe.attacks._region import Region, counted_steps, distance
 from rnnprobe.attacks._run import Robustness, run_attack, settings_of, tolerance
 from rnnprobe.attacks._substitute import fit_substitute
@@ -23,6 +23,7 @@ from rnnprobe.attacks.fgsm import FGSM
 from rnnprobe.attacks.noise import Noise
 from rnnprobe.attacks.pgd import PGD
 from rnnprobe.attacks.square import Square
+from rnnprobe.errors import ModelError
 from rnnprobe.protocols import Attack, Classifier
 from rnnprobe.records import Array, Budget, Split
 from rnnprobe.statistics import wilson_interval
@@ -84,7 +85,8 @@ class Inquiry:
     def index(self) -> int:
         """Which budget the checks use: that at which nearest to half of the examples fall."""
         shares = self.outcome.worst[:, self.outcome.attacked].mean(axis=1)
-        return int(np.abs(shares - 0.5).argmin())
+        usable = [budget.epsilon > 0 for budget in self.outcome.budgets]
+        return int(np.where(usable, np.abs(shares - 0.5), np.inf).argmin())
 
     @property
     def budget(self) -> Budget:
@@ -143,7 +145,7 @@ class Inquiry:
 
     def say(self, name: str, bad: Array, of: int, passed: str, failed: str) -> Check:
         """Return a check that warns where more than 1 % of the examples stand against it."""
-        count, most = int(bad.sum()), max(1.0, _TOLERATED * of)
+        count, most = int(bad.sum()), _TOLERATED * of
         ids = tuple(int(row) for row in self.rows[bad])
         verdict: Verdict = "WARN" if count > most else "PASS"
         text = f"{failed if verdict == 'WARN' else passed}: {count} of {of}"
@@ -162,7 +164,12 @@ def check_honesty(
         outcome: What the attacks did.
         limit: How many examples to look at, at most.
         seed: Of the attacks that the checks run.
+
+    Raises:
+        ValueError: No radius is above 0.
     """
+    if all(budget.epsilon == 0 for budget in outcome.budgets):
+        raise ValueError("`epsilon > 0` must hold for one budget at least, but all are 0.")
     inquiry = Inquiry.of(model, outcome, limit=limit, seed=seed)
     return tuple(check(inquiry) for check in CHECKS)
 
@@ -326,11 +333,12 @@ def worst_case(inquiry: Inquiry) -> Check:
 def gradients(inquiry: Inquiry) -> Check:
     """(11) The gradient is a number everywhere, and not 0 at any step."""
     name, part = "gradients reach every step", inquiry.part
-    if inquiry.tokens and not hasattr(inquiry.model, "embedding_matrix"):
-        return Check(name, "n/a", "the model has no embedding to differentiate at")
     wanted = part.y if inquiry.targets is None else inquiry.targets
-    loss = cross_entropy(wanted, targeted=inquiry.targets is not None)
-    _, gradient = inquiry.model.loss_gradient(part.x, loss, part.mask)
+    loss = log_odds(wanted, targeted=inquiry.targets is not None)
+    try:
+        _, gradient = inquiry.model.loss_gradient(part.x, loss, part.mask)
+    except ModelError as exc:
+        return Check(name, "n/a", f"no gradient: {exc}")
     counted = counted_steps(inquiry.model, part.x, part.mask)
     broken = ~np.isfinite(gradient).all(axis=2) & counted
     zero = (gradient == 0).all(axis=2) & counted
@@ -363,7 +371,7 @@ def adaptive(inquiry: Inquiry) -> Check:
         return Check(name, "n/a", "tokens are replaced, and each replacement is asked of the model")
     part, targets = inquiry.part, inquiry.targets
     wanted = part.y if targets is None else targets
-    loss = cross_entropy(wanted, targeted=targets is not None)
+    loss = log_odds(wanted, targeted=targets is not None)
     _, gradient = inquiry.model.loss_gradient(part.x, loss, part.mask)
     short = replace(inquiry.budget, epsilon=inquiry.budget.epsilon / 10)
     region = Region.of(inquiry.model, part.x, short, part.mask, None)
@@ -406,6 +414,7 @@ def verified(inquiry: Inquiry) -> Check:
         fooled = predicted != split.y[rows] if targets is None else predicted == targets[rows]
         moved = (found != x).reshape(*x.shape[:2], -1).any(axis=2)
         fine = fooled & ~(moved & ~counted[rows]).any(axis=1)
+        fine &= (counted_steps(model, found, mask) == counted[rows]).all(axis=1)
         fine &= distance(found - x, budget.norm) <= budget.epsilon + tolerance(budget)
         flat = found.reshape(len(rows), -1)
         low = np.minimum(budget.bounds.lower, x.reshape(len(rows), -1))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnnprobe.attacks._attempt import cross_entropy, reached
+from rnnprobe.attacks._attempt import log_odds, reached
 from rnnprobe.attacks._region import counted_steps
 from rnnprobe.protocols import Attack, Classifier
 from rnnprobe.records import Array, Budget, Placement
@@ -76,7 +76,7 @@ def step_gains(
     targeted: bool = False,
 ) -> Array:
     """Return float64 (num_examples, num_steps), what changing one step gains to first order."""
-    loss = cross_entropy(y, targeted=targeted)
+    loss = log_odds(y, targeted=targeted)
     _, gradient = model.loss_gradient(x, loss, mask)
     gradient = np.nan_to_num(gradient).astype(np.float64)
     if budget.norm == "linf":

@@ -20,8 +20,8 @@ class ModelRobustness:
         clean: Share right, in [0, 1].
         total: Number of examples.
         robust: For each radius the share right under every attack.
-        median: The median distance that fooled, over the examples that were right; inf where most
-            were not fooled.
+        median: The median distance needed, over the examples that were right; inf where most
+            were not fooled; None where no attack looked for the smallest one.
     """
 
     name: str
@@ -29,14 +29,15 @@ class ModelRobustness:
     clean: float
     total: int
     robust: tuple[float, ...]
-    median: float
+    median: float | None
 
     @classmethod
     def of(cls, name: str, kind: str, outcome: Robustness) -> ModelRobustness:
         """Return the summary of an untargeted evaluation."""
         nearest = np.sort(outcome.worst_nearest[outcome.right])
         robust = (outcome.right & ~outcome.worst).mean(axis=1)
-        median = float(nearest[len(nearest) // 2])
+        minimal = any(getattr(a, "finds_minimum", False) for a in outcome.attacks.values())
+        median = float(nearest[len(nearest) // 2]) if minimal else None
         total = len(outcome.right)
         return cls(name, kind, float(outcome.right.mean()), total, tuple(robust.tolist()), median)
 

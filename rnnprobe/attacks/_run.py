@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from rnnprobe._registry import call_users
 from rnnprobe.attacks._few_steps import few_steps
 from rnnprobe.attacks._region import Region, counted_steps, distance
 from rnnprobe.protocols import Attack, Classifier
@@ -115,14 +116,17 @@ def run_attack(
 
 def tolerance(budget: Budget) -> float:
     """Return how much farther than epsilon rounding to float32 may lead."""
-    ends = (budget.bounds.lower, budget.bounds.upper, budget.epsilon)
-    return 1e-6 * max(1.0, *(abs(end) for end in ends if math.isfinite(end)))
+    if not math.isfinite(budget.epsilon):
+        return 0.0
+    ends = [abs(end) for end in (budget.bounds.lower, budget.bounds.upper) if math.isfinite(end)]
+    ulp = float(np.finfo(np.float32).eps)
+    return 2 * ulp * max(ends, default=1.0) + 1e-6 * budget.epsilon
 
 
 def _within_budget(
     model: Classifier, x: Array, proposed: Array, budget: Budget, mask: Array | None
 ) -> Array:
-    proposed = np.asarray(proposed)
+    proposed = np.asarray(proposed, None if x.ndim == 2 else np.float32)
     if proposed.shape != x.shape:
         raise ValueError(f"The attack returned shape {proposed.shape}, expected {x.shape}.")
     if x.ndim == 2:
@@ -132,12 +136,23 @@ def _within_budget(
         within = ~wrong.any(axis=1)
         points = proposed.astype(x.dtype)
     else:
-        points = Region.of(model, x, budget, mask, None).project(proposed)
+        region = Region.of(model, x, budget, mask, None)
+        points = _keep_counted(model, region, region.project(proposed), mask)
         within = np.isfinite(points).all(axis=(1, 2))
     changed = (points != x).reshape(*x.shape[:2], -1).any(axis=2).sum(axis=1)
     within &= distance(points - x, budget.norm) <= budget.epsilon + tolerance(budget)
     within &= changed <= (budget.num_steps_allowed or x.shape[1])
     return np.where(within.reshape(-1, *[1] * (x.ndim - 1)), points, x)
+
+
+def _keep_counted(model: Classifier, region: Region, points: Array, mask: Array | None) -> Array:
+    """Move steps that the model would now leave out a little back, so that it counts them."""
+    counted = region.allowed[..., 0]
+    lost = counted & ~counted_steps(model, np.nan_to_num(points), mask)
+    if not lost.any():
+        return points
+    back = points + np.float32(0.01) * (region.x - points)
+    return np.where(lost[..., np.newaxis], back, points)
 
 
 def _differs(examples: Array, proposed: Array, budget: Budget) -> Array:
@@ -231,8 +246,9 @@ def evaluate_attacks(
         near = np.full(len(split), np.inf)
         seconds[name], repaired[name] = 0.0, 0
         for budget in _searched(attack, budgets):
-            result = run_attack(
-                attack, model, split, budget, targets=targets, only=~np.isfinite(near)
+            left = ~np.isfinite(near)
+            result = call_users(
+                "attack", name, run_attack, attack, model, split, budget, targets=targets, only=left
             )
             clean = result.clean_predictions
             near[result.success] = result.distance[result.success]

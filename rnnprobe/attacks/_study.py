@@ -91,6 +91,11 @@ def make_attack(name: str, *, targeted: bool = False, seed: int = 0) -> Attack:
         UnknownNameError: No table or module has the name.
     """
     kind = resolve("attack", name, ATTACKS)
+    if not isinstance(kind, type):  # the user's own function is the attack itself
+        if targeted:
+            raise DataError(f"The attack '{name}' is a function, which has no target to set.")
+        function: Attack = kind
+        return function
     known = {f.name for f in dataclasses.fields(kind)} if dataclasses.is_dataclass(kind) else set()
     if targeted and "targeted" not in known:
         raise DataError(
@@ -204,6 +209,8 @@ def _study_time(
 ) -> TimeStudy:
     split, budget = outcome.split, outcome.budgets[-1]
     right = np.flatnonzero(outcome.right)
+    if not len(right):
+        raise DataError("--timesteps attacks what the model gets right, and that is nothing here.")
     rows = right[np.unique(np.linspace(0, len(right) - 1, _MOST_IN_TIME).astype(int))]
     part, curves = split.take(rows), []
     attack = PGD(steps=_TIME_ATTACK_STEPS, seed=seed)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnnprobe.attacks._attempt import Attempt, cross_entropy
+from rnnprobe.attacks._attempt import Attempt, log_odds
 from rnnprobe.attacks._region import Region
 from rnnprobe.losses import Loss
 from rnnprobe.protocols import Classifier
@@ -51,7 +51,7 @@ class APGD:
     ) -> Array:
         """Return the changed examples; see `rnnprobe.protocols.Attack`."""
         region = Region.of(model, x, budget, mask, changeable)
-        loss = cross_entropy(y, targeted=self.targeted)
+        loss = log_odds(y, targeted=self.targeted)
         attempt = Attempt(model, x, y, mask, targeted=self.targeted)
         attempt.gradient(attempt.left, x, loss)
         for restart in range(self.restarts):

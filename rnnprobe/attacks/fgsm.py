@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnnprobe.attacks._attempt import cross_entropy
+from rnnprobe.attacks._attempt import log_odds
 from rnnprobe.attacks._region import Region
 from rnnprobe.protocols import Classifier
 from rnnprobe.records import Array, Budget
@@ -38,6 +38,6 @@ class FGSM:
     ) -> Array:
         """Return the changed examples; see `rnnprobe.protocols.Attack`."""
         region = Region.of(model, x, budget, mask, changeable)
-        loss = cross_entropy(y, targeted=self.targeted)
+        loss = log_odds(y, targeted=self.targeted)
         _, gradient = model.loss_gradient(x, loss, mask)
         return region.project(x + region.epsilon * region.direction(np.nan_to_num(gradient)))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnnprobe.attacks._tokens import Candidates, Judged, Questions, TokenRegion
-from rnnprobe.errors import ModelError
+from rnnprobe.errors import DataError, ModelError
 from rnnprobe.protocols import Classifier
 from rnnprobe.records import Array, Budget
 
@@ -72,9 +72,10 @@ class HotFlip:
         """Return the changed examples; see `rnnprobe.protocols.Attack`.
 
         Raises:
-            ValueError: The examples or the budget are not those of tokens; or the model has no
-                embedding matrix and an example more replacements than `exhaustive`.
-            ModelError: The model has a gradient method that fails.
+            ValueError: The examples or the budget are not those of tokens.
+            DataError: The model has no one embedding, and an example more replacements than
+                `exhaustive`.
+            ModelError: The model looks its tokens up more than once.
         """
         return _Search(self, model, x, y, budget, mask, changeable).fewest_edits()
 
@@ -209,7 +210,7 @@ class _Search:
         numbers = self._region.num_substitutions
         self._enumerable = numbers <= attack.exhaustive
         if self._embeddings is None and not self._enumerable.all():
-            raise ValueError(
+            raise DataError(
                 f"An example has {numbers.max()} single replacements, more than "
                 f"exhaustive={attack.exhaustive}, and there is no gradient to choose among them; "
                 "give a larger exhaustive."
@@ -337,8 +338,8 @@ def _embeddings(model: Classifier, tokens: Array) -> Array | None:
         return None
     try:
         matrix = np.asarray(give())
-    except ModelError as exc:
-        raise ModelError(f"{exc} {_WITHOUT}") from exc
+    except ModelError:
+        return None
     if tokens[-1] >= len(matrix):
         raise ValueError(
             f"The model knows the tokens 0 to {len(matrix) - 1}, but bounds.upper={tokens[-1]}; "

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnnprobe.attacks._attempt import Attempt, cross_entropy
+from rnnprobe.attacks._attempt import Attempt, log_odds
 from rnnprobe.attacks._region import Region
 from rnnprobe.protocols import Classifier
 from rnnprobe.records import Array, Budget
@@ -42,7 +42,7 @@ class MIFGSM:
     ) -> Array:
         """Return the changed examples; see `rnnprobe.protocols.Attack`."""
         region = Region.of(model, x, budget, mask, changeable)
-        loss = cross_entropy(y, targeted=self.targeted)
+        loss = log_odds(y, targeted=self.targeted)
         attempt = Attempt(model, x, y, mask, targeted=self.targeted)
         rows, points, total = attempt.left, x, np.zeros_like(x)
         for _ in range(self.steps):

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from rnnprobe.attacks._attempt import cross_entropy
+from rnnprobe.attacks._attempt import log_odds
 from rnnprobe.attacks._region import Region, column, distance
 from rnnprobe.losses import Loss, Margin, TargetedMargin
 from rnnprobe.protocols import Classifier
@@ -87,10 +87,10 @@ class _Search:
         self._margin: Loss = TargetedMargin(y) if targeted else Margin(y)
         self.examples = region.x.copy()
         self.nearest = np.full(len(y), np.inf)
-        extent = np.where(region.allowed, region.upper - region.lower, 0)
-        self._scale = float(extent.max(initial=0))
-        if not math.isfinite(self._scale):
-            self._scale = float(np.ptp(region.x)) or 1.0
+        extent = np.where(region.allowed, region.upper - region.lower, 0).max(axis=(1, 2))
+        own = np.ptp(region.x, axis=(1, 2))
+        scale = np.where(np.isfinite(extent), extent, np.where(own > 0, own, 1))
+        self._scale = scale.astype(np.float64)
 
     def look(self, points: Array) -> Array:
         """Return which points fool the model, remembered."""
@@ -131,20 +131,20 @@ class _Search:
                 np.where(known, radius * (1 + rate), never),
             )
             unit = gradient / np.maximum(column(distance(gradient, "l2")), _TINY)
-            points = _within(region, points + np.float32(length) * unit, radius)
+            points = _within(region, points + column(length) * unit, radius)
         self.look(points)
 
     def decouple(self, steps: int) -> None:
         """Run the decoupled direction and norm attack, in l2."""
         region = self._region
-        loss = cross_entropy(self._y, targeted=self._targeted)
-        radius, points = np.full(len(self._y), self._scale), region.x
+        loss = log_odds(self._y, targeted=self._targeted)
+        radius, points = self._scale, region.x
         for step in range(steps):
             fooled, _, gradient = self._ask(points, loss)
             length = 0.01 + 0.99 * (1 + math.cos(math.pi * step / steps)) / 2
             radius = radius * np.where(fooled, 0.95, 1.05)
             unit = gradient / np.maximum(column(distance(gradient, "l2")), _TINY)
-            change = points + np.float32(self._scale * length) * unit - region.x
+            change = points + column(self._scale * length) * unit - region.x
             change *= column(radius / np.maximum(distance(change, "l2"), _TINY))
             points = region.project(region.x + change)
         self.look(points)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rnnprobe.attacks._attempt import Attempt, cross_entropy
+from rnnprobe.attacks._attempt import Attempt, log_odds
 from rnnprobe.attacks._region import Region
 from rnnprobe.protocols import Classifier
 from rnnprobe.records import Array, Budget
@@ -55,7 +55,7 @@ class PGD:
     ) -> Array:
         """Return the changed examples; see `rnnprobe.protocols.Attack`."""
         region = Region.of(model, x, budget, mask, changeable)
-        loss = cross_entropy(y, targeted=self.targeted)
+        loss = log_odds(y, targeted=self.targeted)
         attempt = Attempt(model, x, y, mask, targeted=self.targeted, stop_early=self.stop_early)
         attempt.gradient(attempt.left, x, loss)
         size = region.epsilon * (2.5 / self.steps if self.step_size is None else self.step_size)

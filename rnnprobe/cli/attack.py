@@ -164,7 +164,13 @@ def _check_options(models: tuple[Path, ...], options: dict[str, Any]) -> None:
     export = options["export"]
     if export is not None and export.suffix not in (".npz", ".csv"):
         raise click.UsageError(f"--export got '{export}', expected a name with .npz or .csv.")
+    if export is not None and export == options["output"]:
+        raise click.UsageError(f"--export and --output both name '{export}'; give two names.")
+    if options["epsilon"] and not any(options["epsilon"]):
+        raise click.UsageError("--epsilon got 0 alone, expected a number above 0 beside it.")
     if len(models) > 1:
+        if len({path.resolve() for path in models}) < len(models):
+            raise click.UsageError("A MODEL is named twice; one file is one model.")
         single = ("targeted", "timesteps", "export", "plots")
         given = [f"--{name}" for name in single if options[name]]
         if given:

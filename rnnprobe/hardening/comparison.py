@@ -89,7 +89,7 @@ def _over_repeats(differences: Array, gained: int, lost: int) -> Paired:
     number, mean = len(differences), float(differences.mean())
     error = float(differences.std(ddof=1)) / math.sqrt(number)
     half = float(stdtrit(number - 1, 0.975)) * error
-    if not error:
-        return Paired(mean, mean, mean, float(mean == 0), gained, lost)
+    if error <= 1e-12:  # equal repeats leave no noise to judge by
+        return Paired(mean, mean, mean, 1.0, gained, lost)
     p_value = 2 * float(stdtr(number - 1, -abs(mean) / error))
     return Paired(mean, mean - half, mean + half, p_value, gained, lost)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rnnprobe.attacks._classes import ClassPairs
-from rnnprobe.attacks._run import Robustness
+from rnnprobe.attacks._run import Robustness, tolerance
 from rnnprobe.attacks._study import TimeStudy
 from rnnprobe.datasets._layout import to_picture
 from rnnprobe.protocols import Classifier
@@ -40,7 +41,10 @@ def security_figure(outcome: Robustness, title: str) -> Figure:
         attacks = outcome.attacks.values() if worst else (outcome.attacks[name],)
         minimal = any(getattr(attack, "finds_minimum", False) for attack in attacks)
         grid = np.linspace(0, radii[-1], 200) if minimal else radii
-        staying = [int((base & (nearest > epsilon * (1 + 1e-6))).sum()) for epsilon in grid]
+        staying = []
+        for epsilon in grid:
+            reach = epsilon + tolerance(replace(outcome.budgets[-1], epsilon=float(epsilon)))
+            staying.append(int((base & ~(nearest <= reach)).sum()))
         shares = np.array(staying) / len(base)
         axes.plot(
             grid,

@@ -56,8 +56,8 @@ def _curve_table(time: TimeStudy) -> Table:
     )
     budget = time.budget
     title = (
-        f"Share fooled when few steps may change ({budget.norm} {budget.epsilon:g}, PGD of 20 "
-        f"steps, {total} examples)"
+        f"Share fooled when few steps may change ({budget.norm} {budget.epsilon:g}, untargeted PGD "
+        f"of 20 steps, {total} examples)"
     )
     return Table(columns, tuple(rows), title)
 
@@ -145,6 +145,6 @@ def _pairs_title(pairs: ClassPairs, shown: int) -> str:
         return f"{title}; no rank correlation with the natural confusions"
     rho, (low, high) = pairs.correlation
     return (
-        f"{title}; rank correlation with the natural confusions over all pairs "
-        f"{rho:.2f} [{low:.2f}, {high:.2f}]"
+        f"{title}; rank correlation with the natural confusions over all pairs, as if these were "
+        f"independent, {rho:.2f} [{low:.2f}, {high:.2f}]"
     )

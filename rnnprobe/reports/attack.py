@@ -62,6 +62,7 @@ def attack_report(
         *(_worst_finding(outcome) for outcome in study.outcomes),
         *(_distance_finding(outcome) for outcome in study.outcomes),
         *flip_finding(study),
+        *_bounds_finding(study, dataset),
         *(
             _checks_finding(outcome, checks)
             for outcome, checks in zip(study.outcomes, study.checks, strict=True)
@@ -82,8 +83,24 @@ def attack_report(
         findings=tuple(findings),
         tables={**time, **pairs, **settings, **tables},
         made_by=made_by(),
-        facts={"digest": dataset.digest, "targeted": targeted},
+        facts={"digest": dataset.digest, "targeted": targeted, **_facts(study)},
     )
+
+
+def _facts(study: AttackStudy) -> dict[str, Any]:
+    """Return what the tables show in part: every example's fewest steps, and every pair."""
+    facts: dict[str, Any] = {}
+    if study.time is not None:
+        facts["fewest_steps"] = {
+            "examples": study.time.rows.tolist(),
+            **{curve.placement: curve.least.tolist() for curve in study.time.curves},
+        }
+    if study.pairs is not None:
+        facts["pairs_tried"] = study.pairs.tried.tolist()
+        facts["pairs_success"] = study.pairs.success.tolist()
+        if study.pairs.median is not None:
+            facts["pairs_median"] = study.pairs.median.tolist()
+    return facts
 
 
 def worst_accuracy(outcome: Robustness) -> Array:
@@ -213,6 +230,18 @@ def _exactness(outcome: Robustness) -> str:
     if exhaustive >= replacements:
         return "; for one edit exact: of what resists, every single replacement was tried"
     return ""
+
+
+def _bounds_finding(study: AttackStudy, dataset: SequenceDataset) -> list[Finding]:
+    """Say that nobody declared the interval of the values, where that is so."""
+    bounds = study.outcomes[0].budgets[0].bounds
+    if dataset.kind == "tokens" or dataset.image_shape is not None:
+        return []
+    sentence = (
+        f"Attacked values stay in [{bounds.lower:.3g}, {bounds.upper:.3g}], the range of the data: "
+        "no other bounds are known"
+    )
+    return [Finding("bounds", sentence, [bounds.lower, bounds.upper])]
 
 
 def _checks_finding(outcome: Robustness, checks: tuple[Check, ...]) -> Finding:

@@ -74,8 +74,8 @@ def _at(budget: Budget) -> str:
     return f"{budget.norm} {budget.epsilon:g}"
 
 
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _number(value: float | None) -> float | None:
+    return float(f"{value:.3g}") if value is not None and math.isfinite(value) else None
 
 
 def _shown(columns: tuple[Column, ...]) -> tuple[Column, ...]:
@@ -89,15 +89,14 @@ def _with_intervals(models: Sequence[ModelRobustness]) -> list[tuple[Any, ...]]:
         for share in (model.clean, *model.robust):
             low, high = wilson_interval(round(share * model.total), model.total)
             cells.append(f"{share:.4f} [{low:.4f}, {high:.4f}]")
-        median = None if not math.isfinite(model.median) else round(model.median, 4)
-        rows.append((model.name, model.kind, *cells, median))
+        rows.append((model.name, model.kind, *cells, _number(model.median)))
     return rows
 
 
 def _cells_table(models: Sequence[ModelRobustness], budgets: Sequence[Budget]) -> Table:
     rows = []
     for kind, group in by_kind(models).items():
-        series = [[m.clean for m in group]]
+        series: list[list[float | None]] = [[m.clean for m in group]]
         series += [[m.robust[index] for m in group] for index in range(len(budgets))]
         series.append([m.median for m in group])
         rows.append((kind, len(group), *map(_mean_text, series)))
@@ -111,11 +110,12 @@ def _cells_table(models: Sequence[ModelRobustness], budgets: Sequence[Budget]) -
     return Table(columns, tuple(rows), "By cell: mean ± standard deviation over its models")
 
 
-def _mean_text(values: Sequence[float]) -> str:
-    if not all(map(math.isfinite, values)):
+def _mean_text(values: Sequence[float | None]) -> str:
+    known = [value for value in values if value is not None and math.isfinite(value)]
+    if len(known) < len(values):
         return "–"
-    mean = f"{statistics.fmean(values):.4f}"
-    return f"{mean} ± {statistics.stdev(values):.4f}" if len(values) > 1 else mean
+    mean = f"{statistics.fmean(known):.4f}"
+    return f"{mean} ± {statistics.stdev(known):.4f}" if len(known) > 1 else mean
 
 
 def _differences(models: Sequence[ModelRobustness], budgets: Sequence[Budget]) -> list[Finding]:

@@ -18,6 +18,7 @@ from rnnprobe.attacks.fgsm import FGSM
 from rnnprobe.attacks.noise import Noise
 from rnnprobe.attacks.pgd import PGD
 from rnnprobe.attacks.targeted_apgd import TargetedAPGD
+from rnnprobe.errors import ModelError
 from rnnprobe.losses import Loss
 from rnnprobe.protocols import Attack, Classifier
 
@@ -259,6 +260,9 @@ def test_tokens_have_checks_that_mean_nothing() -> None:
             share = (x > 4).sum(axis=1) / np.maximum((x > 0).sum(axis=1), 1)
             return np.stack([0.5 - share, share - 0.5], axis=1).astype(np.float32)
 
+        def loss_gradient(self, x: Any, loss: Any, mask: Any = None) -> Any:
+            raise ModelError("It has no embedding.")
+
     model = Bag()
     x = np.random.default_rng(0).integers(1, 9, size=(40, 5)).astype(np.int32)
     split = Split(x, model.logits(x).argmax(axis=1).astype(np.int32))
@@ -268,4 +272,5 @@ def test_tokens_have_checks_that_mean_nothing() -> None:
     verdicts = {check.name: check.verdict for check in found}
     assert len(found) == 15
     assert verdicts["no transfer beats the white box"] == "n/a"
+    assert verdicts["gradients reach every step"] == "n/a"
     assert verdicts["every example verified again"] == "PASS"

@@ -15,7 +15,7 @@ from keras import layers
 from rnnprobe import Bounds, Budget, KerasClassifier
 from rnnprobe.attacks.hotflip import HotFlip, Recall, shortlist_recall, single_edits
 from rnnprobe.attacks.noise import Noise
-from rnnprobe.errors import ModelError
+from rnnprobe.errors import DataError, ModelError
 from rnnprobe.losses import Loss, Margin
 
 NUM_TOKENS, NUM_STEPS = 9, 5
@@ -401,7 +401,7 @@ def test_wrong_settings_and_models_are_refused() -> None:
         HotFlip(shortlist=-1)
     with pytest.raises(ValueError, match=r"knows the tokens 0 to 8, but bounds\.upper=20"):
         HotFlip()(Bag(), x, y, Budget(1, "edits", Bounds(2, 20)))
-    with pytest.raises(ValueError, match="32 single replacements, more than exhaustive=10"):
+    with pytest.raises(DataError, match="32 single replacements, more than exhaustive=10"):
         HotFlip(exhaustive=10)(BlackBox(), x, y, ONE)
     with pytest.raises(ValueError, match="`epsilon >= 1` must hold"):
         single_edits(Bag(), x, y, Budget(0, "edits", BOUNDS))
@@ -409,7 +409,7 @@ def test_wrong_settings_and_models_are_refused() -> None:
         shortlist_recall(BlackBox(), x, y, ONE)
 
 
-def test_a_model_without_one_embedding_says_how_to_do_without() -> None:
+def test_a_model_without_one_embedding_is_asked_about_all_replacements() -> None:
     keras.utils.set_random_seed(0)
     inputs = keras.Input((None,), dtype="int32")
     both = [layers.Embedding(NUM_TOKENS, 3)(inputs) for _ in range(2)]
@@ -417,6 +417,8 @@ def test_a_model_without_one_embedding_says_how_to_do_without() -> None:
     classifier = KerasClassifier(keras.Model(inputs, outputs))
     x, _ = sentences(0, 10)
     y = classifier.logits(x).argmax(axis=1).astype(np.int32)
-    with pytest.raises(ModelError, match=r"2 embeddings.*HotFlip\(shortlist=0\) does without"):
-        HotFlip()(classifier, x, y, ONE)
-    assert HotFlip(shortlist=0)(classifier, x, y, ONE).shape == x.shape
+    with pytest.raises(ModelError, match="has 2 embeddings, expected one"):
+        classifier.embedding_matrix()
+    found = HotFlip()(classifier, x, y, ONE)
+    assert (found == HotFlip(shortlist=0)(classifier, x, y, ONE)).all()
+    assert (classifier.logits(found).argmax(axis=1) != y).any()

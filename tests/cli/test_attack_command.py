@@ -153,6 +153,8 @@ WRONG = {
     "placement": (["--placement", "free"], "--placement goes with --timesteps"),
     "export": (["--export", "a.txt"], "--export got 'a.txt', expected a name with .npz or .csv"),
     "gate": (["--targeted", "--fail-under", "1"], "--fail-under is for robust accuracy"),
+    "one file twice": (["--export", "a.csv", "-o", "a.csv"], "--export and --output both name"),
+    "nothing allowed": (["--epsilon", "0"], "--epsilon got 0 alone"),
     "own attack": (["--attack", "no.such:thing"], "Cannot load attack 'no.such:thing'"),
 }
 
@@ -168,9 +170,24 @@ def test_wrong_use_is_one_line_with_status_2(cli: Cli, saved_model: Path, name: 
 
 
 def test_several_models_and_what_is_for_one_alone(cli: Cli, saved_model: Path) -> None:
-    done = cli("attack", saved_model, saved_model, "--targeted", "--export", "a.npz")
+    done = cli("attack", saved_model, "other.keras", "--targeted", "--export", "a.npz")
     assert done.status == 2
     assert "--targeted, --export: give one MODEL alone." in done.err
+
+
+def test_own_attacks_are_run_and_their_faults_are_theirs(cli: Cli, saved_model: Path) -> None:
+    Path("own_attacks.py").write_text(
+        "def still(model, x, y, budget, **more):\n    return x.copy()\n"
+        "def breaks(model, x, y, budget, **more):\n    raise KeyError('oh')\n"
+        "def nothing(model, x, y, budget, **more):\n    return None\n"
+    )
+    done = cli("attack", saved_model, "--attack", "own_attacks:still,fgsm", "-q")
+    assert done.status == 0, done.err
+    assert "no dataclass, so that its settings are unknown: own_attacks:still" in done.out
+    for name, why in (("breaks", "KeyError: 'oh'"), ("nothing", "The attack returned shape ()")):
+        done = cli("attack", saved_model, "--attack", f"own_attacks:{name}", "-q")
+        assert done.status == 2
+        assert f"The attack 'own_attacks:{name}' failed" in done.err and why in done.err
 
 
 def test_a_model_that_is_always_wrong_is_named(cli: Cli, values_npz: Path) -> None:
@@ -186,3 +203,7 @@ def test_a_model_that_is_always_wrong_is_named(cli: Cli, values_npz: Path) -> No
     done = cli("attack", "wrong.keras", "--data", values_npz, "-q")
     assert done.status == 2
     assert "gets none of 12 examples right, so there is nothing to fool" in done.err
+    targeted = ["--targeted", "--timesteps", "2", "--attack", "pgd"]
+    done = cli("attack", "wrong.keras", "--data", values_npz, "-q", *targeted)
+    assert done.status == 2
+    assert "--timesteps attacks what the model gets right" in done.err
