@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -11,6 +12,7 @@ from keras import layers
 
 from rnnprobe import KerasClassifier, SequenceDataset, Split
 from rnnprobe.errors import DataError, ModelError
+from rnnprobe.losses import CrossEntropy, LogOdds, Margin
 
 X = np.random.default_rng(0).normal(size=(9, 5, 3)).astype(np.float32)
 TOKENS = np.random.default_rng(0).integers(1, 8, size=(9, 5)).astype(np.int32)
@@ -170,3 +172,145 @@ def test_what_does_not_fit_is_said_in_one_line() -> None:
         KerasClassifier(model).logits(X)
     with pytest.raises(DataError, match="cannot take examples of shape"):
         KerasClassifier(Subclassed()).logits(TOKENS)
+
+
+def gradient_oracle(model: keras.Model, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the gradient of the cross-entropy by finite differences of `predict`."""
+    found = np.zeros(x.shape)
+
+    def loss(points: np.ndarray) -> np.ndarray:
+        return -np.log(probabilities(model, points)[np.arange(len(y)), y])
+
+    for place in np.ndindex(x.shape[1:]):
+        step = np.zeros(x.shape[1:], np.float32)
+        step[place] = 1e-2
+        found[(slice(None), *place)] = (loss(x + step) - loss(x - step)) / 2e-2
+    return found
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "embedding"])
+def test_gradients_are_those_of_finite_differences(name: str) -> None:
+    keras.utils.set_random_seed(0)
+    model = MODELS[name]()
+    x, y = X[:4], np.array([0, 1, 2, 0], np.int32)
+    model(x)
+    classifier = KerasClassifier(model)
+    logits, gradient = classifier.loss_gradient(x, CrossEntropy(y))
+    assert gradient.dtype == logits.dtype == np.float32
+    assert logits == pytest.approx(classifier.logits(x), abs=1e-5)
+    assert gradient == pytest.approx(gradient_oracle(model, x, y), abs=2e-3)
+    many, longer = np.tile(x, (40, 1, 1)), np.tile(y, 40)
+    again = classifier.loss_gradient(many, CrossEntropy(longer))[1]
+    assert again == pytest.approx(np.tile(gradient, (40, 1, 1)), abs=1e-5), "in threads"
+
+
+def test_one_sigmoid_has_the_gradient_of_its_logit() -> None:
+    keras.utils.set_random_seed(0)
+    model = sequential(layers.Dense(1, activation="sigmoid"))
+    _, gradient = KerasClassifier(model).loss_gradient(X, CrossEntropy(np.ones(9, np.int32)))
+    z = keras.layers.Dense(1)
+    linear = sequential(z)
+    linear.set_weights(model.get_weights())
+    _, expected = KerasClassifier(linear).loss_gradient(X, CrossEntropy(np.ones(9, np.int32)))
+    assert gradient == pytest.approx(expected, abs=1e-6)
+    assert np.abs(gradient).max() > 0
+
+
+def test_tokens_have_their_gradient_at_the_embedding_and_none_at_padding() -> None:
+    keras.utils.set_random_seed(0)
+    classifier = KerasClassifier(embedded())
+    tokens = TOKENS.copy()
+    tokens[:, 3:] = 0
+    y = np.zeros(9, np.int32)
+    logits, gradient = classifier.loss_gradient(tokens, CrossEntropy(y))
+    assert gradient.shape == (9, 5, 4)
+    assert (gradient[:, 3:] == 0).all()
+    matrix = classifier.embedding_matrix()
+    replaced, loss = tokens.copy(), CrossEntropy(y)
+    replaced[:, 1] = 1 + tokens[:, 1] % 7
+    step = 1e-2 * (matrix[replaced[:, 1]] - matrix[tokens[:, 1]])
+    embedding = next(x for x in classifier.model.layers if isinstance(x, layers.Embedding))
+    moved = matrix.copy()
+    moved[tokens[0, 1]] += step[0]
+    embedding.set_weights([moved])
+    places = tokens[0] == tokens[0, 1]
+    change = loss.values(classifier.logits(tokens))[0] - loss.values(logits)[0]
+    assert change == pytest.approx(float((gradient[0][places] @ step[0]).sum()), abs=1e-4)
+
+
+def test_logits_are_those_before_the_softmax_however_sure_the_model_is() -> None:
+    for head in ([layers.Dense(3, activation="softmax")], [layers.Dense(3), layers.Softmax()]):
+        model = sequential(*head)
+        weights = model.get_weights()
+        model.set_weights([*weights[:-2], weights[-2] * 3000, weights[-1]])
+        before = model.predict(X, verbose=0)
+        logits = KerasClassifier(model).logits(X)
+        assert np.abs(logits).max() > 90
+        assert (model.predict(X, verbose=0) == before).all(), "the model stays as it was"
+
+
+def test_functional_models_that_end_in_an_operation_are_read_by_their_outputs() -> None:
+    inputs = keras.Input((5, 3))
+    dense = layers.Dense(3)(layers.GRU(4)(inputs))
+    soft = layers.Dense(3, activation="softmax")(layers.GRU(4)(inputs))
+    for outputs in (keras.ops.softmax(dense), keras.ops.log(soft)):
+        model = keras.Model(inputs, outputs)
+        classifier = KerasClassifier(model)
+        split = Split(X, np.zeros(9, np.int32))
+        found = classifier.predict(split, ("a", "b", "c")).probabilities
+        assert found == pytest.approx(probabilities(model, X), abs=1e-5)
+        assert (classifier.own_predictions(X) == found.argmax(axis=1)).all()
+
+
+def test_threads_leave_the_users_model_as_it_was() -> None:
+    model = sequential(layers.Dense(3, activation="softmax"))
+    classifier = KerasClassifier(model)
+    y = np.zeros(9, np.int32)
+    kinds = (CrossEntropy, Margin, LogOdds)
+    with ThreadPoolExecutor(4) as pool:
+        waiting = [pool.submit(classifier.loss_gradient, X, kind(y)) for kind in kinds]
+        waiting.append(pool.submit(classifier.logits, X))
+        found = [done.result() for done in waiting]
+    assert model.layers[-1].activation is keras.activations.softmax
+    for logits, _ in found[:-1]:
+        assert logits == pytest.approx(found[-1], abs=1e-6)
+
+
+def test_steps_that_a_model_masks_behind_other_layers_are_known() -> None:
+    inputs = keras.Input((5, 3))
+    hidden = layers.Rescaling(2.0, offset=1.0)(layers.GaussianNoise(0.5)(inputs))
+    outputs = layers.Dense(3)(layers.LSTM(4)(layers.Masking(1.0)(hidden)))
+    x = X.copy()
+    x[:3, 2:] = 0
+    counted = KerasClassifier(keras.Model(inputs, outputs)).counted_steps(x)
+    assert not counted[:3, 2:].any()
+    assert counted.sum() == 9 * 5 - 9
+
+
+def test_models_of_one_batch_size_and_with_a_state_are_read() -> None:
+    inputs = keras.Input(batch_shape=(4, 5, 3))
+    outputs = layers.Dense(3)(layers.GRU(4, stateful=True)(inputs))
+    model = keras.Model(inputs, outputs)
+    classifier = KerasClassifier(model)
+    y = np.zeros(9, np.int32)
+    first, gradient = classifier.loss_gradient(X, CrossEntropy(y))
+    assert first.shape == (9, 3) and gradient.shape == X.shape
+    assert classifier.logits(X) == pytest.approx(first, abs=1e-6), "its state is reset"
+
+
+def test_token_models_of_one_length_are_read() -> None:
+    inputs = keras.Input((5,), dtype="int32")
+    hidden = layers.GRU(4, unroll=True)(layers.Embedding(8, 4)(inputs))
+    classifier = KerasClassifier(keras.Model(inputs, layers.Dense(3)(hidden)))
+    assert classifier.logits(TOKENS).shape == (9, 3)
+
+
+def test_half_precision_has_logits_in_float32() -> None:
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((5, 3))
+    gru = layers.GRU(4, dtype="mixed_float16")
+    outputs = layers.Dense(3, activation="softmax", dtype="mixed_float16")(gru(inputs))
+    classifier = KerasClassifier(keras.Model(inputs, outputs))
+    logits, gradient = classifier.loss_gradient(X, LogOdds(np.zeros(9, np.int32)))
+    assert logits.dtype == gradient.dtype == np.float32
+    assert np.abs(gradient).sum(axis=(1, 2)).min() > 0

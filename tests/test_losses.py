@@ -9,10 +9,12 @@ from scipy.special import log_softmax
 
 from rnnprobe.losses import (
     CrossEntropy,
+    LogOdds,
     Loss,
     Margin,
     TargetedCrossEntropy,
     TargetedDlr,
+    TargetedLogOdds,
     TargetedMargin,
     TargetedSquares,
 )
@@ -24,8 +26,9 @@ TARGET = np.array([1, 2, 0, 0, 2])
 
 def losses(num_classes: int) -> list[Loss]:
     y, target = Y % num_classes, (Y + 1) % num_classes
-    targeted = [kind(target) for kind in (TargetedCrossEntropy, TargetedMargin, TargetedSquares)]
-    return [CrossEntropy(y), Margin(y), TargetedDlr(y, target), *targeted]
+    kinds = (TargetedCrossEntropy, TargetedLogOdds, TargetedMargin, TargetedSquares)
+    losses: list[Loss] = [CrossEntropy(y), LogOdds(y), Margin(y), TargetedDlr(y, target)]
+    return [*losses, *(kind(target) for kind in kinds)]
 
 
 @pytest.mark.parametrize("num_classes", [2, 3, 4, 10])
@@ -55,6 +58,19 @@ def test_cross_entropy_is_scipys_and_precise_where_the_model_is_sure() -> None:
     assert value == pytest.approx(np.exp(-60) + np.exp(-59), rel=1e-12)
     gradient = CrossEntropy.logit_gradient(np, sure, np.array([0]))
     assert gradient[0, 0] < 0, "of a sure model the gradient must not vanish"
+
+
+def test_log_odds_point_as_the_cross_entropy_does_however_sure_the_model_is() -> None:
+    logits = RNG.normal(size=(5, 4)) * 3
+    one = CrossEntropy.logit_gradient(np, logits, Y)
+    other = LogOdds.logit_gradient(np, logits, Y)
+    lengths = [np.linalg.norm(g, axis=1, keepdims=True) for g in (one, other)]
+    assert one / lengths[0] == pytest.approx(other / lengths[1])
+    values = LogOdds(Y).values(logits)
+    assert CrossEntropy(Y).values(logits) == pytest.approx(np.log1p(np.exp(values)))
+    sure = np.array([[3000.0, 1.0, 0.0]], np.float32)
+    gradient = LogOdds.logit_gradient(np, sure, np.array([0]))
+    assert gradient == pytest.approx(np.array([[-1, np.e / (1 + np.e), 1 / (1 + np.e)]]))
 
 
 def test_margins_change_sign_with_the_prediction() -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from linear import Linear
 
-from rnnprobe import Bounds, Budget, Split
+from rnnprobe import Bounds, Budget, KerasClassifier, Split
 from rnnprobe.attacks._attempt import Attempt
 from rnnprobe.attacks._classes import attack_pairs
 from rnnprobe.attacks._few_steps import few_steps, step_gains
@@ -313,3 +314,46 @@ def test_means_are_compared_by_welchs_test() -> None:
     assert compare_means([1.0], [2.0, 3.0]) is None
     same = compare_means([1.0, 1.0], [2.0, 2.0])
     assert same is not None and same.p_value == 1.0
+
+
+def test_the_scale_of_data_and_of_logits_changes_no_outcome() -> None:
+    model, split = case()
+    attacks: dict[str, Any] = {"pgd": PGD(10), "min-norm": MinimalNorm(30)}
+    expected = evaluate_attacks(attacks, model, split, [Budget(0.05, "linf", WIDE)])
+    assert 0 < expected.worst.sum() < len(split)
+    for data, logits in ((1e-6, 1.0), (1e4, 1.0), (1.0, 500.0)):
+        other = Linear(model.weights * logits / data, model.bias * logits)
+        scaled = Split((split.x * np.float32(data)).astype(np.float32), split.y)
+        budget = Budget(0.05 * data, "linf", Bounds(-10 * data, 10 * data))
+        found = evaluate_attacks(attacks, other, scaled, [budget])
+        for name in attacks:
+            same = (found.fooled[name] == expected.fooled[name]).mean()
+            assert same > 0.85, (name, data, logits)  # sharper logits lead another way
+
+
+@pytest.mark.parametrize("bounds", [Bounds(0, 0.5), Bounds(-math.inf, math.inf)])
+def test_minimal_norm_of_a_row_knows_nothing_of_the_others(bounds: Bounds) -> None:
+    model, split = case()
+    x = split.x.copy()
+    x[3] += 20
+    y = model.logits(x).argmax(axis=1).astype(np.int32)
+    budget = Budget(math.inf, "l2", bounds)
+    together = MinimalNorm(20)(model, x, y, budget)
+    alone = MinimalNorm(20)(model, x[[0]], y[[0]], budget)
+    assert (alone[0] == together[0]).all()
+
+
+def test_an_attack_that_empties_steps_does_not_shorten_the_sequence() -> None:
+    inputs = keras.Input((6, 1))
+    hidden = keras.layers.GRU(4)(keras.layers.Masking(0.0)(inputs))
+    model = KerasClassifier(keras.Model(inputs, keras.layers.Dense(3)(hidden)))
+    x = np.random.default_rng(0).uniform(0.02, 1, size=(12, 6, 1)).astype(np.float32)
+    split = Split(x, model.logits(x).argmax(axis=1).astype(np.int32))
+
+    def empties(model: Any, x: Any, y: Any, budget: Any, **more: Any) -> Any:
+        return np.where(x < budget.epsilon, 0, x)
+
+    result = run_attack(empties, model, split, Budget(0.3, "linf", Bounds(0, 1)))
+    assert (empties(model, x, split.y, result.budget) == 0).any()
+    assert (model.counted_steps(result.examples) == model.counted_steps(x)).all()
+    assert result.distance.max() <= 0.3 + 1e-6
