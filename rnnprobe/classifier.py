@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import re
-import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,13 +25,13 @@ from rnnprobe._signature import (
     observed_output,
     to_logits,
 )
+from rnnprobe._tracing import recording, without_activation
 from rnnprobe.backend import compiled, input_gradient, num_cores, weight_update
 from rnnprobe.errors import DataError, ModelError
 from rnnprobe.losses import Loss
 from rnnprobe.records import Array, Predictions, Split
 
 _LEAST_ROWS = 32  # fewer examples are not worth a thread
-_TRACING = threading.RLock()
 
 
 class KerasClassifier:
@@ -319,12 +318,12 @@ class KerasClassifier:
         found: list[Any] = []
         with contextlib.ExitStack() as stack:
             for layer in self._mask_makers:
-                stack.enter_context(_replaced(layer, "call", _recording(layer, found)))
+                stack.enter_context(recording(layer, found))
             self._apply(x, mask, training=False)
         return found
 
     def _call(self, x: Any, mask: Any = None, *, training: bool = False) -> Any:
-        with _without_activation(self._head):
+        with without_activation(self._head):
             # Half precision has no room for the tiny numbers that keep logarithms finite.
             return keras.ops.cast(self._apply(x, mask, training), "float32")
 
@@ -373,43 +372,6 @@ def _explained(x: Array, mask: Array | None) -> Iterator[None]:
         raise DataError(
             f"The model cannot take examples of shape {x.shape[1:]}{masked}: {reason[:200]}"
         ) from exc
-
-
-def _without_activation(layer: Any) -> contextlib.AbstractContextManager[None]:
-    """Let a layer return what its activation takes, while the model is traced."""
-    if layer is None:
-        return contextlib.nullcontext()
-    if isinstance(layer, keras.layers.Softmax):
-        return _replaced(layer, "call", lambda inputs, mask=None: inputs)
-    return _replaced(layer, "activation", keras.activations.linear)
-
-
-@contextlib.contextmanager
-def _replaced(layer: Any, name: str, value: Any) -> Iterator[None]:
-    """Give one layer another attribute for a while; by one thread at a time."""
-    with _TRACING:
-        had = name in vars(layer)
-        before = getattr(layer, name)
-        setattr(layer, name, value)
-        try:
-            yield
-        finally:
-            if had:
-                setattr(layer, name, before)
-            else:
-                delattr(layer, name)
-
-
-def _recording(layer: keras.layers.Layer, found: list[Any]) -> Callable[..., Any]:
-    call = layer.call
-
-    def recording(inputs: Any, *arguments: Any, **options: Any) -> Any:
-        mask = layer.compute_mask(inputs, None)
-        if mask is not None:
-            found.append(mask)
-        return call(inputs, *arguments, **options)
-
-    return recording
 
 
 def _keeps_state(layer: Any) -> bool:

@@ -22,7 +22,7 @@ ROWS = (
     ("errors", "records", "protocols", "statistics", "table", "journal", "_registry", "_files",
      "_archive", "_versions", "optimizers", "losses", "__init__"),
     ("datasets", "attacks"),
-    ("backend", "cells", "baselines", "_signature"),
+    ("backend", "cells", "baselines", "_signature", "_tracing"),
     ("models",),
     ("classifier",),
     ("programs", "evaluation"),

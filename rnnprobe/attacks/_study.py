@@ -10,8 +10,9 @@ import numpy as np
 
 from rnnprobe._registry import resolve
 from rnnprobe.attacks import ATTACKS
-from rnnprobe.attacks._checks import Check, check_honesty
+from rnnprobe.attacks._checks import check_honesty
 from rnnprobe.attacks._classes import ClassPairs, attack_pairs
+from rnnprobe.attacks._inquiry import Check
 from rnnprobe.attacks._run import AttackResult, Robustness, evaluate_attacks
 from rnnprobe.attacks._time import Scan, StepCurve, flip_steps, scan_windows, step_curve
 from rnnprobe.attacks.pgd import PGD

@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from rnnprobe.attacks import ATTACKS
+from rnnprobe.cli._model import model_data_options, open_named, split_option
 from rnnprobe.cli._options import (
     Command,
     Output,
-    csv_columns,
-    data_options,
-    import_option,
     keras_at_work,
     output_options,
     path_type,
@@ -117,13 +115,7 @@ def _name(text: str) -> str:
     callback=_list_of(_name, f"some of {', '.join(PLACEMENTS)}", PLACEMENTS),
     help="With --timesteps: which steps may change.  [default: free,contiguous,prefix,suffix]",
 )
-@click.option(
-    "--split",
-    type=click.Choice(("test", "validation", "train")),
-    default="test",
-    show_default=True,
-    help="Part of the data.",
-)
+@split_option
 @click.option(
     "--export",
     type=path_type(),
@@ -137,8 +129,7 @@ def _name(text: str) -> str:
     help="End with status 3 if the robust accuracy is lower at the largest epsilon of a norm.",
 )
 @seed_option
-@import_option
-@data_options(None, "Data set, by name or path.  [default: what the model was trained on]")
+@model_data_options
 @plots_option
 @output_options
 def command(models: tuple[Path, ...], **options: Any) -> int:
@@ -177,19 +168,6 @@ def _check_options(models: tuple[Path, ...], options: dict[str, Any]) -> None:
             raise click.UsageError(f"{', '.join(given)}: give one MODEL alone.")
         if options["norm"] and len(options["norm"]) > 1:
             raise click.UsageError("Several models are compared in one norm; give --norm once.")
-
-
-def _open(path: Path, options: dict[str, Any]) -> OpenedModel:
-    from rnnprobe.opening import open_model
-
-    return open_model(
-        path,
-        data=options["data"],
-        layout=options["layout"],
-        limit_examples=options["limit_examples"],
-        columns=csv_columns(options),
-        imports=options["import"],
-    )
 
 
 def _budgets(opened: OpenedModel, options: dict[str, Any]) -> list[list[Budget]]:
@@ -244,7 +222,7 @@ def _attack(path: Path, output: Output, options: dict[str, Any]) -> int:
         from rnnprobe.attacks._study import study_attacks
         from rnnprobe.confusions.pairs import find_confusions
 
-        opened = _open(path, options)
+        opened = open_named(path, options)
         dataset = opened.dataset
         predictions = opened.predict(part)
         with Progress("attacks", None, quiet=options["quiet"]) as progress:
@@ -306,7 +284,7 @@ def _compare(paths: tuple[Path, ...], output: Output, options: dict[str, Any]) -
         first: OpenedModel | None = None
         with Progress("models", len(paths), quiet=options["quiet"]) as progress:
             for number, path in enumerate(paths, start=1):
-                opened = _open(path, options)
+                opened = open_named(path, options)
                 first = first or opened
                 if opened.dataset.digest != first.dataset.digest:
                     _refuse_other_data(first, opened)

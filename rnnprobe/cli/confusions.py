@@ -7,12 +7,11 @@ from typing import Any
 
 import click
 
+from rnnprobe.cli._model import model_data_options, open_named, split_option
 from rnnprobe.cli._options import (
     Command,
     Output,
     csv_columns,
-    data_options,
-    import_option,
     keras_at_work,
     output_options,
     path_type,
@@ -28,13 +27,7 @@ from rnnprobe.cli._options import (
     metavar="FILE",
     help="In place of a model: .npz or .csv with y_true and probabilities.",
 )
-@click.option(
-    "--split",
-    type=click.Choice(("test", "validation", "train")),
-    default="test",
-    show_default=True,
-    help="Part of the data.",
-)
+@split_option
 @click.option(
     "--top",
     type=click.IntRange(min=1),
@@ -42,8 +35,7 @@ from rnnprobe.cli._options import (
     show_default=True,
     help="How many pairs and mistakes to list.",
 )
-@import_option
-@data_options(None, "Data set, by name or path.  [default: what the model was trained on]")
+@model_data_options
 @plots_option
 @output_options
 def command(model: Path | None, predictions: Path | None, **options: Any) -> None:
@@ -66,16 +58,8 @@ def _probe(path: Path, output: Output, options: dict[str, Any]) -> None:
     part = options["split"]
     with keras_at_work(options["verbose"]):
         from rnnprobe.confusions.pairs import find_confusions
-        from rnnprobe.opening import open_model
 
-        opened = open_model(
-            path,
-            data=options["data"],
-            layout=options["layout"],
-            limit_examples=options["limit_examples"],
-            columns=csv_columns(options),
-            imports=options["import"],
-        )
+        opened = open_named(path, options)
         dataset = opened.dataset
         confusions = find_confusions(opened.predict(part))
 

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rnnprobe.cli._model import model_data_options, open_named
 from rnnprobe.cli._options import (
     Command,
     Output,
-    csv_columns,
-    data_options,
-    import_option,
     keras_at_work,
     output_options,
     path_type,
@@ -119,8 +117,7 @@ class _Number(click.ParamType[float]):
     help="Where to save the model of the last arm (its first repeat).",
 )
 @seed_option
-@import_option
-@data_options(None, "Data set, by name or path.  [default: what the model was trained on]")
+@model_data_options
 @output_options
 def command(model: Path, **options: Any) -> None:
     """Train MODEL on examples that fool it, beside a control, and attack what came out.
@@ -138,16 +135,7 @@ def command(model: Path, **options: Any) -> None:
             raise click.UsageError("--model-out names MODEL itself; give another name.")
         output.check_model(target)
     with keras_at_work(options["verbose"]):
-        from rnnprobe.opening import open_model
-
-        opened = open_model(
-            model,
-            data=options["data"],
-            layout=options["layout"],
-            limit_examples=options["limit_examples"],
-            columns=csv_columns(options),
-            imports=options["import"],
-        )
+        opened = open_named(model, options)
         found = _harden(opened, options)
         if target is not None:
             _save(target, model, opened, found, options["limit_examples"])

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rnnprobe.cli._model import model_data_options, open_named
 from rnnprobe.cli._options import (
     Command,
     Output,
-    csv_columns,
-    data_options,
-    import_option,
     keras_at_work,
     output_options,
     path_type,
@@ -77,8 +75,7 @@ _EVERY = 100  # steps between two lines of progress
     help="Also write the inputs, one a start, to this .npz file.",
 )
 @seed_option
-@import_option
-@data_options(None, "Data set, by name or path.  [default: what the model was trained on]")
+@model_data_options
 @plots_option
 @output_options
 def command(model: Path, **options: Any) -> None:
@@ -102,16 +99,8 @@ def _synthesize(path: Path, output: Output, options: dict[str, Any]) -> None:
     with keras_at_work(options["verbose"]):
         from rnnprobe.attacks._synthesis_study import class_index, synthesize_class
         from rnnprobe.cli._progress import Progress
-        from rnnprobe.opening import open_model
 
-        opened = open_model(
-            path,
-            data=options["data"],
-            layout=options["layout"],
-            limit_examples=options["limit_examples"],
-            columns=csv_columns(options),
-            imports=options["import"],
-        )
+        opened = open_named(path, options)
         dataset = opened.dataset
         target = class_index(options["target"], dataset.class_names)
         settings = _settings(options)

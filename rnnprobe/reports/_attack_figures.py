@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rnnprobe.attacks._classes import ClassPairs
 from rnnprobe.attacks._run import Robustness, tolerance
 from rnnprobe.attacks._study import TimeStudy
-from rnnprobe.datasets._layout import to_picture
 from rnnprobe.protocols import Classifier
-from rnnprobe.records import Array, SequenceDataset
-from rnnprobe.reports._figures import BLUE, GREY, ORANGE, new_figure, plain
+from rnnprobe.records import Array, Bounds, SequenceDataset
+from rnnprobe.reports._figures import BLUE, GREY, ORANGE, draw_picture, new_figure, plain
 from rnnprobe.statistics import wilson_interval
 
 if TYPE_CHECKING:
@@ -120,20 +119,9 @@ def _draw(axes: Axes, x: Array, dataset: SequenceDataset, *, difference: bool) -
         axes.set_xlabel("step", fontsize=7)
         axes.tick_params(labelsize=6)
         return
-    picture = to_picture(x, dataset.image_shape, dataset.layout)
-    grey = picture.shape[2] == 1
-    options: dict[str, Any] = {}
-    if difference:
-        most = float(np.abs(picture).max()) or 1.0
-        picture = picture if grey else picture / (2 * most) + 0.5
-        options = {"cmap": "RdBu_r", "vmin": -most, "vmax": most} if grey else {}
-    elif grey and dataset.bounds:
-        options = {"cmap": "gray_r", "vmin": dataset.bounds.lower, "vmax": dataset.bounds.upper}
-    axes.imshow(picture[:, :, 0] if grey else np.clip(picture, 0, 1), **options)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_color("#D0D0D0")
+    most = float(np.abs(x).max()) or 1.0
+    bounds = Bounds(-most, most) if difference else dataset.bounds or Bounds(0, 1)
+    draw_picture(axes, x, dataset, bounds, signed=difference)
 
 
 def _token_gallery(

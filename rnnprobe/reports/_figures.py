@@ -14,7 +14,7 @@ from rnnprobe._files import atomic_path, check_output
 from rnnprobe.confusions.pairs import Confusions
 from rnnprobe.datasets._layout import to_picture
 from rnnprobe.errors import OutputError
-from rnnprobe.records import Array, SequenceDataset
+from rnnprobe.records import Array, Bounds, SequenceDataset
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -160,16 +160,32 @@ def _draw_example(axes: Axes, dataset: SequenceDataset, part: str, index: int) -
         axes.set_xlabel("step", fontsize=7)
         axes.tick_params(labelsize=6)
         return
-    picture = to_picture(x, dataset.image_shape, dataset.layout)
-    grey = picture.shape[2] == 1
-    bounds: dict[str, Any] = {}
-    if grey and dataset.bounds:
-        bounds = {"cmap": "gray_r", "vmin": dataset.bounds.lower, "vmax": dataset.bounds.upper}
-    axes.imshow(picture[:, :, 0] if grey else np.clip(picture, 0, 1), **bounds)
+    draw_picture(axes, x, dataset, dataset.bounds or Bounds(0, 1))
+
+
+def draw_picture(
+    axes: Axes, x: Array, dataset: SequenceDataset, bounds: Bounds, *, signed: bool = False
+) -> Any:
+    """Draw one sequence of a data set of pictures; return what a colour bar needs.
+
+    Args:
+        axes: Where.
+        x: float32 (num_steps, num_features).
+        dataset: Says how pictures were laid out.
+        bounds: The values that are white and black.
+        signed: It is a change: from blue to red; in several colours the mean over them.
+    """
+    picture = to_picture(x, dataset.image_shape or (0, 0, 0), dataset.layout or "")
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
         spine.set_color("#D0D0D0")
+    if signed or picture.shape[2] == 1:
+        colours = "RdBu_r" if signed else "gray_r"
+        shown = picture.mean(axis=2)
+        return axes.imshow(shown, cmap=colours, vmin=bounds.lower, vmax=bounds.upper)
+    extent = bounds.upper - bounds.lower or 1.0
+    return axes.imshow(np.clip((picture - bounds.lower) / extent, 0, 1))
 
 
 def _text_gallery(texts: Sequence[str], captions: Sequence[str], heading: str) -> Figure:

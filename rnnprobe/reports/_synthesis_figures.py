@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rnnprobe.attacks._synthesis_study import ClassSynthesis
-from rnnprobe.datasets._layout import to_picture
 from rnnprobe.records import Array, Bounds, SequenceDataset
-from rnnprobe.reports._figures import new_figure, plain, whole_ticks
+from rnnprobe.reports._figures import draw_picture, new_figure, plain, whole_ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,8 +60,8 @@ def _from_noise(study: ClassSynthesis, dataset: SequenceDataset, shown: list[int
     figure = new_figure(max(1.4 * len(shown) + 0.3, 5), 3.6)
     grid = figure.subplots(2, len(shown), squeeze=False)
     for column, start in enumerate(shown):
-        _draw(grid[0, column], study.result.noise[start], dataset, study.bounds)
-        _draw(grid[1, column], study.result.x[start], dataset, study.bounds)
+        draw_picture(grid[0, column], study.result.noise[start], dataset, study.bounds)
+        draw_picture(grid[1, column], study.result.x[start], dataset, study.bounds)
         grid[1, column].set_title(_caption(study, dataset, start), fontsize=8)
     grid[0, 0].set_ylabel("noise", fontsize=9)
     grid[1, 0].set_ylabel("result", fontsize=9)
@@ -74,16 +73,16 @@ def _close_to_source(study: ClassSynthesis, dataset: SequenceDataset, shown: lis
     figure = new_figure(max(1.4 * (len(shown) + 1) + 1, 5), 3.7)
     grid = figure.subplots(2, len(shown) + 1, squeeze=False)
     source: Array = dataset.test.x[study.source]
-    _draw(grid[0, 0], source, dataset, study.bounds)
+    draw_picture(grid[0, 0], source, dataset, study.bounds)
     grid[0, 0].set_title(f"source\n{_before(study, dataset)}", fontsize=8)
     grid[1, 0].set_axis_off()
     changes = study.result.x[shown] - source
     most = float(np.abs(changes).max()) or 1.0
     image: Any = None
     for column, (start, change) in enumerate(zip(shown, changes, strict=True), start=1):
-        _draw(grid[0, column], study.result.x[start], dataset, study.bounds)
+        draw_picture(grid[0, column], study.result.x[start], dataset, study.bounds)
         grid[0, column].set_title(_caption(study, dataset, start), fontsize=8)
-        image = _draw(grid[1, column], change, dataset, Bounds(-most, most), colours="RdBu_r")
+        image = draw_picture(grid[1, column], change, dataset, Bounds(-most, most), signed=True)
     grid[0, 1].set_ylabel("result", fontsize=9)
     grid[1, 1].set_ylabel("change", fontsize=9)
     if image is not None:
@@ -101,26 +100,6 @@ def _before(study: ClassSynthesis, dataset: SequenceDataset) -> str:
         return ""
     shown = (study.target, int(dataset.test.y[study.source]))
     return "\n".join(_chance(dataset, index, float(chances[index])) for index in shown)
-
-
-def _draw(
-    axes: Axes, x: Array, dataset: SequenceDataset, bounds: Bounds, *, colours: str = "gray_r"
-) -> Any:
-    """Draw one sequence as a picture; return what a colour bar needs.
-
-    A change in several colours is drawn by its mean over them.
-    """
-    picture = to_picture(x, dataset.image_shape or (0, 0, 0), dataset.layout or "")
-    signed = colours != "gray_r"
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_color("#D0D0D0")
-    if picture.shape[2] == 1 or signed:
-        grey = picture.mean(axis=2)
-        return axes.imshow(grey, cmap=colours, vmin=bounds.lower, vmax=bounds.upper)
-    extent = bounds.upper - bounds.lower or 1.0
-    return axes.imshow(np.clip((picture - bounds.lower) / extent, 0, 1))
 
 
 def _curves(study: ClassSynthesis, dataset: SequenceDataset, shown: list[int]) -> Figure:

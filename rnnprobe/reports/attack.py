@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rnnprobe._versions import made_by
-from rnnprobe.attacks._checks import Check
+from rnnprobe.attacks._inquiry import Check
 from rnnprobe.attacks._run import Robustness, settings_of
 from rnnprobe.attacks._study import AttackStudy
 from rnnprobe.records import Array, SequenceDataset

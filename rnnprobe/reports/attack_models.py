@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rnnprobe._versions import made_by
-from rnnprobe.attacks._checks import Check
+from rnnprobe.attacks._inquiry import Check
 from rnnprobe.attacks._models import ModelRobustness, by_kind
 from rnnprobe.records import Budget, SequenceDataset
 from rnnprobe.reports._common import counted, data_phrase
