@@ -31,6 +31,7 @@ _PUBLIC = {
     "run_attack": "rnnprobe.attacks._run:run_attack",
     "build_model": "rnnprobe.models:build_model",
     "find_confusions": "rnnprobe.confusions.pairs:find_confusions",
+    "harden": "rnnprobe.hardening.experiment:harden",
     "load_dataset": "rnnprobe.datasets._load:load_dataset",
     "load_model": "rnnprobe.models:load_model",
     "save_model": "rnnprobe.models:save_model",
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from rnnprobe.confusions.pairs import find_confusions as find_confusions
     from rnnprobe.datasets._load import load_dataset as load_dataset
     from rnnprobe.errors import RnnprobeError as RnnprobeError
+    from rnnprobe.hardening.experiment import harden as harden
     from rnnprobe.models import build_model as build_model
     from rnnprobe.models import load_model as load_model
     from rnnprobe.models import save_model as save_model

@@ -42,8 +42,10 @@ def check_honesty(
         seed: Of the attacks that the checks run.
 
     Raises:
-        ValueError: No radius is above 0.
+        ValueError: No radius is above 0, or no example was attacked.
     """
+    if not outcome.attacked.any():
+        raise ValueError("One example at least must have been attacked, but none was.")
     if all(budget.epsilon == 0 for budget in outcome.budgets):
         raise ValueError("`epsilon > 0` must hold for one budget at least, but all are 0.")
     inquiry = Inquiry.of(model, outcome, limit=limit, seed=seed)

@@ -73,7 +73,7 @@ class _Number(click.ParamType[float]):
     "--epsilon",
     type=_Number(zero=True),
     metavar="NUMBER",
-    help="Largest change.  [default: 0.03 times the range of the values]",
+    help="Largest change.  [default: 0.03 times the range of the values; l2 the range]",
 )
 @click.option(
     "--norm",

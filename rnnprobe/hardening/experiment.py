@@ -21,7 +21,7 @@ from rnnprobe.records import Array, Bounds, Budget, Norm, SequenceDataset
 
 CONTROL = "control"
 THRESHOLD = "before + input threshold"
-_EPSILON = 0.03  # of the range of the values
+_EPSILONS: dict[Norm, float] = {"linf": 0.03, "l2": 1.0}  # of the range of the values
 Say = Callable[[str], None]
 
 
@@ -123,7 +123,7 @@ def budget_for(dataset: SequenceDataset, epsilon: float | None, norm: Norm) -> B
 
     Args:
         dataset: Of values.
-        epsilon: At least 0; None: 0.03 times the range of the values.
+        epsilon: At least 0; None: 0.03 times the range of the values, in l2 as much as the range.
         norm: `linf` or `l2`.
 
     Raises:
@@ -131,7 +131,7 @@ def budget_for(dataset: SequenceDataset, epsilon: float | None, norm: Norm) -> B
     """
     bounds = _bounds(dataset)
     if epsilon is None:
-        epsilon = _EPSILON * (bounds.upper - bounds.lower)
+        epsilon = _EPSILONS[norm] * (bounds.upper - bounds.lower)
     if not math.isfinite(epsilon):
         raise DataError(
             f"The values of '{dataset.name}' have the bounds {bounds.lower:g} and "

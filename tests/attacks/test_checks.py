@@ -243,6 +243,18 @@ def test_a_check_warns_of(name: str) -> None:
     assert found.verdict == "WARN", found
 
 
+def test_an_evaluation_of_nothing_cannot_be_checked() -> None:
+    model, none = good_model(), np.zeros((1, 6, 3), np.float32)
+    wrong = Split(none, (model.logits(none).argmax(axis=1) + 1).astype(np.int32) % 4)
+    outcome = evaluate_attacks({"fgsm": FGSM()}, model, wrong, [Budget(0.1, "linf", UNIT)])
+    with pytest.raises(ValueError, match="One example at least must have been attacked"):
+        checks.check_honesty(model, outcome)
+    split = examples(model)
+    outcome = evaluate_attacks({"fgsm": FGSM()}, model, split, [Budget(0, "linf", UNIT)])
+    with pytest.raises(ValueError, match="`epsilon > 0` must hold for one budget"):
+        checks.check_honesty(model, outcome)
+
+
 def test_every_check_is_shown_to_fail() -> None:
     assert {name.partition(":")[0] for name in BROKEN} == {c.__name__ for c in checks.CHECKS}
 
