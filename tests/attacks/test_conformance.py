@@ -23,7 +23,7 @@ from rnnprobe.protocols import Attack, Classifier
 NORMS = ("linf", "l2")
 UNIT = Bounds(0, 1)
 # Small budgets of work; what is not named here runs as it is.
-FEWER = {"steps": 12, "queries": 40, "tries": 3}
+FEWER = {"steps": 8, "queries": 15, "tries": 3}
 
 
 @dataclass
