@@ -9,7 +9,7 @@ import numpy as np
 
 from rnnprobe.attacks._region import distance
 from rnnprobe.attacks._run import tolerance
-from rnnprobe.attacks.hotflip import single_edits
+from rnnprobe.attacks.hotflip import SingleEdits, single_edits
 from rnnprobe.attacks.minimal_norm import MinimalNorm
 from rnnprobe.protocols import Classifier
 from rnnprobe.records import Array, Budget, Split
@@ -31,6 +31,7 @@ class ClassPairs:
             the share that reaches a class and the share confused with it; its 95 % interval. Of
             values, the nearness (the median distance, negative) takes the share's place. None
             where there is nothing to rank.
+        edits: Of tokens, what all single replacements did; None of values.
     """
 
     budget: Budget
@@ -39,6 +40,7 @@ class ClassPairs:
     median: Array | None
     confusions: Array
     correlation: tuple[float, Interval] | None
+    edits: SingleEdits | None = None
 
 
 def attack_pairs(
@@ -67,8 +69,10 @@ def attack_pairs(
     rows = [right[split.y[right] == label][:per_class] for label in range(num_classes)]
     part = split.take(np.concatenate(rows))
     tried = np.array([len(indices) for indices in rows])
+    edits = None
     if split.x.ndim == 2:
-        reachable = single_edits(model, part.x, part.y, budget, mask=part.mask).reachable
+        edits = single_edits(model, part.x, part.y, budget, mask=part.mask)
+        reachable = edits.reachable
         success = np.stack([reachable[part.y == label].sum(axis=0) for label in range(num_classes)])
         np.fill_diagonal(success, 0)
         score, median = success / np.maximum(tried, 1)[:, np.newaxis], None
@@ -79,7 +83,7 @@ def attack_pairs(
     support = np.maximum(confusions.sum(axis=1, keepdims=True), 1)
     pairs = ~np.eye(num_classes, dtype=bool) & (tried > 0)[:, np.newaxis]
     correlation = rank_correlation(score[pairs], (confusions / support)[pairs])
-    return ClassPairs(budget, tried, success, median, confusions, correlation)
+    return ClassPairs(budget, tried, success, median, confusions, correlation, edits)
 
 
 def _distances(

@@ -9,12 +9,14 @@ import numpy as np
 
 from rnnprobe.attacks._classes import ClassPairs
 from rnnprobe.attacks._study import AttackStudy, TimeStudy
+from rnnprobe.attacks.hotflip import SingleEdits
 from rnnprobe.records import SequenceDataset
 from rnnprobe.reports._common import counted
 from rnnprobe.statistics import wilson_interval
 from rnnprobe.table import Column, Finding, Table
 
 _MOST_PAIRS = 20
+_MOST_EDITS = 8
 
 
 def flip_finding(study: AttackStudy) -> list[Finding]:
@@ -114,7 +116,39 @@ def pair_tables(study: AttackStudy, dataset: SequenceDataset) -> dict[str, Table
         Column("confused", "confused unprovoked", "integer"),
         Column("support", "of", "integer"),
     )
-    return {"pairs": Table(columns, tuple(rows), _pairs_title(pairs, len(rows)))}
+    tables = {"pairs": Table(columns, tuple(rows), _pairs_title(pairs, len(rows)))}
+    if pairs.edits is not None:
+        tables["edits"] = _edits_table(pairs.edits, dataset)
+    return tables
+
+
+def _edits_table(edits: SingleEdits, dataset: SequenceDataset) -> Table:
+    """Return which tokens put in, and which steps changed, fool most often."""
+    total = int(edits.token_hits.sum())
+    tokens = np.argsort(-edits.token_hits, kind="stable")[:_MOST_EDITS]
+    steps = np.argsort(-edits.position_hits.sum(axis=0), kind="stable")[:_MOST_EDITS]
+    rows = []
+    for rank in range(min(len(tokens), len(steps))):
+        token, step = int(tokens[rank]), int(steps[rank])
+        hits = int(edits.token_hits[token]), int(edits.position_hits[:, step].sum())
+        if min(hits) == 0:
+            break
+        text = dataset.text(np.array([token])).replace(" ", "(space)")
+        rows.append((rank + 1, text, hits[0], hits[0] / total, step, hits[1], hits[1] / total))
+    columns = (
+        Column("rank", "#", "integer"),
+        Column("token", "put in"),
+        Column("token_hits", "replacements that fool", "integer"),
+        Column("token_share", "share", "decimal", 3),
+        Column("step", "at step", "integer"),
+        Column("step_hits", "replacements that fool", "integer"),
+        Column("step_share", "share", "decimal", 3),
+    )
+    title = (
+        f"What fools: of all {int(edits.queries.sum()):,} single replacements in "
+        f"{len(edits.queries):,} examples {total:,} do, by what is put in and, beside it, where"
+    )
+    return Table(columns, tuple(rows), title)
 
 
 def _ranked(pairs: ClassPairs) -> list[tuple[int, int]]:

@@ -130,6 +130,7 @@ def test_tokens_are_attacked_by_replacements(cli: Cli, tmp_path: Path) -> None:
     assert "edits 1" in done.out and "| hotflip" in done.out
     assert "for one edit exact: of what resists, every single replacement was tried" in done.out
     assert "From class to class within one edit" in done.out
+    assert "single replacements in" in done.out and "| put in" in done.out
     for options, why in (
         (["--attack", "pgd"], "The attack 'pgd' changes values, but 'lists' has tokens"),
         (["--norm", "l2"], "--norm is for values"),
