@@ -148,7 +148,7 @@ def whole_box(inquiry: Inquiry) -> Check:
     attack: Attack = PGD(targeted=inquiry.outcome.targets is not None, seed=inquiry.seed)
     attack = next(iter(inquiry.stepping.values()), attack)
     resists = ~inquiry.success(attack, free)
-    text = "not fooled even when any value may take any place in its bounds"
+    text = "not fooled although every value may be anything within the bounds"
     count = int(resists.sum())
     ids = tuple(int(row) for row in inquiry.rows[resists])
     return Check(name, "WARN" if count else "PASS", f"{text}: {count} of {len(resists)}", ids)
@@ -201,7 +201,8 @@ def worst_case(inquiry: Inquiry) -> Check:
     if len(fooled):
         same = outcome.examples[index][fooled] == outcome.split.x[fooled]
         missing = fooled[same.reshape(len(fooled), -1).all(axis=1)]
-    text = f"{together} fooled by any attack, {max(singles)} by the best one alone"
+    radius = f"{inquiry.budget.epsilon:g}"
+    text = f"{together} fooled by any attack within {radius}, {max(singles)} by the best one alone"
     wrong = len(missing) or together < max(singles)
     text += f"; {len(missing)} of them without an example" if len(missing) else ""
     ids = tuple(int(row) for row in missing)
@@ -223,7 +224,7 @@ def gradients(inquiry: Inquiry) -> Check:
     shares = (zero | broken).sum(axis=0) / np.maximum(counted.sum(axis=0), 1)
     worst = int(shares.argmax())
     total = counted.sum() or 1
-    text = f"0 at {zero.sum() / total:.1%} and no number at {broken.sum() / total:.1%} of the steps"
+    text = f"zero at {zero.sum() / total:.1%}, NaN at {broken.sum() / total:.1%} of the steps"
     text += f", most at step {worst}: {shares[worst]:.1%}" if shares[worst] > 0 else ""
     bad = broken.any() or zero.sum() / total > TOLERATED
     rows = inquiry.rows[(zero | broken).any(axis=1)]
@@ -257,7 +258,7 @@ def adaptive(inquiry: Inquiry) -> Check:
     before, after = (loss.values(inquiry.model.logits(x, part.mask)) for x in (part.x, step))
     bad = ~(after > before)
     share = 0.1  # float32 hides the growth of a few that are very sure
-    text = f"the loss does not grow along the gradient: {int(bad.sum())} of {len(bad)}"
+    text = f"the loss fails to grow along the gradient: {int(bad.sum())} of {len(bad)}"
     if bad.mean() > share:
         text += "; a quantized or random stage? attack it adaptively (rnnprobe harden does)"
     verdict: Verdict = "WARN" if bad.mean() > share else "PASS"

@@ -187,8 +187,8 @@ def _line(say: Say) -> Callable[[str, AttackResult], None]:
     def on_result(name: str, result: AttackResult) -> None:
         budget = result.budget
         say(
-            f"{name}, {budget.norm} {budget.epsilon:g}: {int(result.success.sum())} more fooled, "
-            f"{result.seconds:.1f} s"
+            f"{name}, {budget.norm} {budget.epsilon:g}: fooled {int(result.success.sum())} that it "
+            f"had not fooled before, {result.seconds:.1f} s"
         )
 
     return on_result

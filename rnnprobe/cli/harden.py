@@ -41,21 +41,17 @@ def _names(ctx: click.Context, parameter: click.Parameter, text: str) -> tuple[s
 
 
 class _Number(click.ParamType[float]):
-    """A finite number, at least 0 or above it."""
+    """A finite number above 0."""
 
     name = "number"
-
-    def __init__(self, *, zero: bool) -> None:
-        self._zero = zero
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         try:
             number = float(value)
         except ValueError:
             number = math.nan
-        if not 0 <= number < math.inf or (number == 0 and not self._zero):
-            least = "of at least 0" if self._zero else "above 0"
-            self.fail(f"got '{value}', expected a number {least}.", param, ctx)
+        if not 0 < number < math.inf:
+            self.fail(f"got '{value}', expected a number above 0.", param, ctx)
         return number
 
 
@@ -71,7 +67,7 @@ class _Number(click.ParamType[float]):
 )
 @click.option(
     "--epsilon",
-    type=_Number(zero=True),
+    type=_Number(),
     metavar="NUMBER",
     help="Largest change.  [default: 0.03 times the range of the values; l2 the range]",
 )
@@ -97,7 +93,7 @@ class _Number(click.ParamType[float]):
 )
 @click.option(
     "--learning-rate",
-    type=_Number(zero=False),
+    type=_Number(),
     default=0.001,
     show_default=True,
     metavar="NUMBER",

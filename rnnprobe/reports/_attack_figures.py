@@ -30,7 +30,9 @@ def security_figure(outcome: Robustness, title: str) -> Figure:
     figure = new_figure(6.5, 4.2)
     axes = figure.add_subplot()
     radii = np.array([0.0, *(budget.epsilon for budget in outcome.budgets)])
-    base = outcome.right if outcome.targets is None else np.ones(len(outcome.right), bool)
+    targeted = outcome.targets is not None
+    base = outcome.attacked if targeted else np.ones(len(outcome.right), bool)
+    total = int(base.sum())
     curves = dict(outcome.nearest)
     if len(curves) > 1:
         curves["worst case"] = outcome.worst_nearest
@@ -43,30 +45,35 @@ def security_figure(outcome: Robustness, title: str) -> Figure:
         staying = []
         for epsilon in grid:
             reach = epsilon + tolerance(replace(outcome.budgets[-1], epsilon=float(epsilon)))
-            staying.append(int((base & ~(nearest <= reach)).sum()))
-        shares = np.array(staying) / len(base)
+            fallen = nearest <= reach
+            counted = base & fallen if targeted else outcome.right & ~fallen
+            staying.append(int(counted.sum()))
+        shares = np.array(staying) / total
         axes.plot(
             grid,
             shares,
             color=colour,
-            linewidth=2.4 if worst else 1.4,
+            linewidth=(2.4 if worst else 1.4) if minimal else 0.6,
             linestyle=_LINES[index % len(_LINES)],
             marker=None if minimal else "o",
             markersize=4,
             label=name,
         )
-        if worst or len(curves) == 1:
-            ends = np.array([wilson_interval(count, len(base)) for count in staying])
+        ends = np.array([wilson_interval(count, total) for count in staying])
+        if minimal and (worst or len(curves) == 1):
             axes.fill_between(grid, ends[:, 0], ends[:, 1], color=GREY, alpha=0.3, linewidth=0)
+        elif not minimal:  # between the radii nothing was measured, so there is no band
+            reaches = np.abs(ends.T - shares)
+            axes.errorbar(grid, shares, reaches, fmt="none", ecolor=colour, capsize=3)
     norm = outcome.budgets[0].norm
     unit = "replaced tokens" if norm == "edits" else f"epsilon ({norm}, units of the data)"
     axes.set_xlabel(unit)
-    axes.set_ylabel("robust accuracy" if outcome.targets is None else "share not at its target")
+    axes.set_ylabel("share taken for its target" if targeted else "robust accuracy")
     axes.set_ylim(0, 1.02)
     axes.set_xlim(0, radii[-1] * 1.02)
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, fontsize=8)
-    axes.set_title(f"{plain(title)}: n = {len(base):,}, band: 95 % interval", fontsize=10)
+    axes.set_title(f"{plain(title)}: n = {total:,}, bars and band: 95 % interval", fontsize=10)
     return figure
 
 
@@ -84,6 +91,7 @@ def attack_gallery(outcome: Robustness, model: Classifier, dataset: SequenceData
     said = [_captions(model, x, mask, dataset) for x in (given, changed)]
     if dataset.kind == "tokens":
         return _token_gallery(dataset, rows, (given, changed), said, outcome)
+    most = float(np.abs(changed - given).max()) or 1.0
     wide = dataset.image_shape is None
     figure = new_figure(9.6 if wide else 5.4, 1.85 * len(rows) + 0.4)
     for row, index in enumerate(rows):
@@ -91,16 +99,21 @@ def attack_gallery(outcome: Robustness, model: Classifier, dataset: SequenceData
         change = changed[row] - given[row]
         shown = (given[row], change, changed[row])
         titles = (
-            f"{index}: {plain(dataset.class_names[split.y[index]])}\n{said[0][row]}",
+            f"example {index}, class {plain(dataset.class_names[split.y[index]])}\n"
+            f"taken for {said[0][row]}",
             f"change\nat most {np.abs(change).max():.3g}",
-            f"attacked\n{said[1][row]}",
+            f"attacked\ntaken for {said[1][row]}",
         )
         for place, (x, title) in enumerate(zip(shown, titles, strict=True)):
             axes = figure.add_subplot(len(rows), 3, 3 * row + place + 1)
-            _draw(axes, x[counted] if wide else x, dataset, difference=place == 1)
+            _draw(axes, x[counted] if wide else x, dataset, most if place == 1 else None)
             axes.set_title(title, fontsize=7)
     budget = outcome.budgets[-1]
-    figure.suptitle(f"example: true class; {budget.norm} {budget.epsilon:g}", fontsize=9)
+    figure.suptitle(
+        f"nearest that fools, within {budget.norm} {budget.epsilon:g}; change: {-most:.2g} blue "
+        f"to {most:.2g} red",
+        fontsize=9,
+    )
     return figure
 
 
@@ -113,15 +126,15 @@ def _captions(
     return [f"{plain(dataset.class_names[row.argmax()])}, {row.max():.2f}" for row in probabilities]
 
 
-def _draw(axes: Axes, x: Array, dataset: SequenceDataset, *, difference: bool) -> None:
+def _draw(axes: Axes, x: Array, dataset: SequenceDataset, most: float | None) -> None:
+    """Draw an example; or a change, where the largest one to be shown is given."""
     if dataset.image_shape is None or dataset.layout is None:
         axes.plot(x, linewidth=1)
         axes.set_xlabel("step", fontsize=7)
         axes.tick_params(labelsize=6)
         return
-    most = float(np.abs(x).max()) or 1.0
-    bounds = Bounds(-most, most) if difference else dataset.bounds or Bounds(0, 1)
-    draw_picture(axes, x, dataset, bounds, signed=difference)
+    bounds = dataset.bounds or Bounds(0, 1) if most is None else Bounds(-most, most)
+    draw_picture(axes, x, dataset, bounds, signed=most is not None)
 
 
 def _token_gallery(
@@ -177,7 +190,13 @@ def time_figure(time: TimeStudy) -> Figure:
     tried = np.maximum(scan.tried.sum(axis=1), 1)
     middle = scan.starts + (scan.width - 1) / 2
     shares = scan.fooled.sum(axis=1) / tried
-    right.plot(middle, shares, color=ORANGE, marker="o", markersize=4, label="share fooled")
+    ends = np.array(
+        [wilson_interval(int(f.sum()), max(int(t.sum()), 1))
+         for f, t in zip(scan.fooled, scan.tried, strict=True)]
+    )  # fmt: skip
+    right.errorbar(middle, shares, np.abs(ends.T - shares), color=ORANGE, marker="o",
+                   markersize=4, capsize=2, label="share fooled")  # fmt: skip
+    right.set_ylabel("share fooled; gradient relative to its largest step")
     gains = scan.gains.mean(axis=0)
     right.bar(np.arange(len(gains)), gains / gains.max(), color=BLUE, alpha=0.35, width=0.8,
               label="clean gradient (largest step = 1)")  # fmt: skip
@@ -203,6 +222,9 @@ def pairs_figure(pairs: ClassPairs, dataset: SequenceDataset) -> Figure:
         shares = pairs.success / np.maximum(pairs.tried, 1)[:, np.newaxis]
         first = ("share reached by one edit", np.where(off, shares, np.nan), "viridis")
     support = np.maximum(pairs.confusions.sum(axis=1, keepdims=True), 1)
+    budget = pairs.budget
+    tried = int(pairs.tried.sum())
+    figure.suptitle(f"{budget.norm} {budget.epsilon:g}, {tried} examples attacked", fontsize=10)
     second = ("share confused unprovoked", np.where(off, pairs.confusions / support, np.nan),
               "Oranges")  # fmt: skip
     for place, (label, values, colours) in enumerate((first, second), start=1):

@@ -84,7 +84,10 @@ def _window_table(time: TimeStudy) -> Table:
         Column("high", "to", "decimal", 3),
         Column("gain", "share of the clean gradient", "decimal", 3),
     )
-    title = f"Where it matters: only a window of {scan.width} steps may change"
+    title = (
+        f"Where it matters: only a window of {scan.width} steps may change; windows overlap, so "
+        "that shares do not add up to 1"
+    )
     return Table(columns, tuple(rows), title)
 
 

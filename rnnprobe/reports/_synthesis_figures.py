@@ -44,7 +44,7 @@ def _heading(study: ClassSynthesis, dataset: SequenceDataset) -> str:
 def _caption(study: ClassSynthesis, dataset: SequenceDataset, start: int) -> str:
     """Return the start and its probability of the target, and of the source's class."""
     chances = study.result.probabilities[start]
-    lines = [f"start {start}" + ("" if study.result.converged[start] else ", failed")]
+    lines = [f"start {start}" + ("" if study.result.converged[start] else ", not sure")]
     shown = [study.target]
     if study.source is not None:
         shown.append(int(dataset.test.y[study.source]))

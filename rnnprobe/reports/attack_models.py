@@ -58,14 +58,19 @@ def attack_models_report(
     return Report(
         command="attack-models",
         caption=f"**Attack** on {len(models)} models, {data_phrase(dataset)}, {part} part "
-        f"(n = {models[0].total:,}): accuracy under the worst of {', '.join(map(escape, attacks))}",
+        f"(n = {models[0].total:,}): accuracy under the worst of "
+        f"{', '.join(map(escape, attacks))}, with 95 % intervals",
         main=Table(columns, tuple(rows)),
         shown=Table(_shown(columns), tuple(_with_intervals(models))),
         findings=tuple(findings),
-        tables={"cells": _cells_table(models, budgets)},
+        tables={"cells": _cells_table(models, budgets)} if _several(models) else {},
         made_by=made_by(),
         facts={"digest": dataset.digest},
     )
+
+
+def _several(models: Sequence[ModelRobustness]) -> bool:
+    return any(len(group) > 1 for group in by_kind(models).values())
 
 
 def _at(budget: Budget) -> str:

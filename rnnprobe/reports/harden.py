@@ -53,7 +53,10 @@ def harden_report(
         command="harden",
         caption=(
             f"**Harden** {title} on {data_phrase(dataset)}, test part (n = {total:,}), "
-            f"{budget.norm}, epsilon {budget.epsilon:g}, seed {found.schedule.seed}"
+            f"{budget.norm}, epsilon {budget.epsilon:g}, seed {found.schedule.seed}: share right, "
+            "as it is and under attack by examples made against the model before (stale), by PGD "
+            "on the model itself (fresh), and by the worst of these and stronger ones that know "
+            f"the defence (adaptive){', with 95 % intervals' if repeats == 1 else ''}"
         ),
         main=_main_table(rows),
         shown=_shown_table(rows),
@@ -131,25 +134,26 @@ def _robustness(key: str, name: str, arm: _Row, other: _Row, whose: str) -> Find
     paired = compare_arms(*([one.adaptive for one in row] for row in (arm, other)))
     said = {1: "**helped**", 0: "**did not help** measurably", -1: "**did harm**"}[paired.sign]
     lead = f"{name} {said}: adaptive robust accuracy less {whose}"
-    return _paired_finding(key, lead, paired, len(arm))
+    return _paired_finding(key, lead, paired, arm, other)
 
 
 def _cost(key: str, name: str, arm: _Row, control: _Row) -> Finding:
     paired = compare_arms(*([one.clean for one in row] for row in (arm, control)))
     said = {1: "gained clean accuracy", 0: "cost no clean accuracy that could be measured"}
     lead = f"{name} {said.get(paired.sign, 'cost clean accuracy')}: less the control's"
-    return _paired_finding(key, lead, paired, len(arm))
+    return _paired_finding(key, lead, paired, arm, control)
 
 
-def _paired_finding(key: str, lead: str, paired: Paired, repeats: int) -> Finding:
+def _paired_finding(key: str, lead: str, paired: Paired, arm: _Row, other: _Row) -> Finding:
+    repeats = len(arm)
     interval = f"{paired.difference:+.4f} [{paired.low:+.4f}, {paired.high:+.4f}]"
     if repeats > 1:
         test = f", paired t test over {repeats} repeats, p = {paired.p_value:.2g}"
     else:
         only = counted(paired.gained, "example")
         test = (
-            f", {only} right with the former alone, {paired.lost:,} with the latter alone, exact "
-            f"McNemar test, p = {paired.p_value:.2g}"
+            f", {only} right with {arm[0].name} alone, {paired.lost:,} with {other[0].name} alone, "
+            f"exact McNemar test, p = {paired.p_value:.2g}"
         )
     value = {**paired._asdict(), "sign": paired.sign}
     return Finding(key, f"{lead} {interval}{test}", value)

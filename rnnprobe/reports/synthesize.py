@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -109,18 +110,21 @@ def _failed(study: ClassSynthesis, name: str) -> list[Finding]:
     if result.converged.all():
         return []
     chances = result.probabilities[~result.converged, study.target]
-    helps = ["more --steps", "a lower --confidence"]
+    reachable = math.floor(float(chances.max()) * 100) / 100
+    lower = f"--confidence {reachable:g}" if reachable > 0.5 else "a lower --confidence"
+    helps = [lower, "more --steps"]
     if settings.cost == "sum-of-squares":
         helps.insert(0, "--cost cross-entropy, which is not flat where the model is sure")
     if study.source is not None and settings.source_weight > 0:
         helps.append(_LESS_WEIGHT)
-    none = "No start converged, so nothing was made. " if not result.converged.any() else ""
+    none = "" if result.converged.any() else "No start reached the confidence asked for. "
     median, most = float(np.median(chances)), float(chances.max())
     return [
         Finding(
             "not_converged",
-            f"{none}{counted(len(chances), 'start')} did not converge; the probability of {name} "
-            f"there is {median:.3g} in the median, {most:.3g} at most. What may help: "
+            f"{none}{counted(len(chances), 'start')} stayed below {settings.confidence:g}; the "
+            f"probability of {name} there is {median:.3g} in the median, {most:.3g} at most. What "
+            "may help: "
             f"{', '.join(helps)}",
             {"count": len(chances), "median_probability": median, "largest_probability": most},
         )
@@ -174,7 +178,8 @@ def _closest(study: ClassSynthesis, dataset: SequenceDataset, name: str) -> Find
             f"class '{escape(dataset.class_names[own])}' from {before[own]:.3f} to {after[own]:.3f}"
         )
         if (taken := int(before.argmax())) != own:
-            sentence += f"; the source was taken for '{escape(dataset.class_names[taken])}'"
+            name_taken = escape(dataset.class_names[taken])
+            sentence += f"; **the source was wrong before**: taken for '{name_taken}'"
     return Finding("closest", sentence, value)
 
 

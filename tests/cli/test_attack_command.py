@@ -24,7 +24,7 @@ def test_robust_accuracy_settings_and_checks_are_printed(cli: Cli, saved_model: 
     assert "| worst case | **" in done.out
     assert "**Settings**" in done.out
     assert "steps 40, step size 0.0625 epsilon, restarts 1" in done.out
-    table = done.out.split("**Checks of the attacks**")[1]
+    table = done.out.split("**Checks of the attacks (on at most 100 examples")[1]
     assert table.count("PASS") + table.count("WARN") + table.count("n/a") == 15
     assert "pgd, linf 0.5:" in done.err
 
@@ -37,14 +37,19 @@ def test_json_and_csv_agree_and_the_worst_case_is_the_union(cli: Cli, saved_mode
     for epsilon in (0.05, 0.5, 2):
         single = [rows[name, epsilon] for name in ("fgsm", "pgd")]
         worst = rows["worst case", epsilon]
-        assert worst["share"] <= min(row["share"] for row in single)
-        assert worst["low"] <= worst["share"] <= worst["high"]
-    shares = [rows["pgd", epsilon]["share"] for epsilon in (0.05, 0.5, 2)]
+        assert worst["robust_accuracy"] <= min(row["robust_accuracy"] for row in single)
+        assert worst["low"] <= worst["robust_accuracy"] <= worst["high"]
+    shares = [rows["pgd", epsilon]["robust_accuracy"] for epsilon in (0.05, 0.5, 2)]
     assert shares == sorted(shares, reverse=True)
     lines = cli("attack", saved_model, *QUICK, "--format", "csv").out.splitlines()
-    assert lines[0].startswith("norm,attack,epsilon,examples,attacked,fooled,share,low,high")
-    found = {(r["attack"], float(r["epsilon"])): float(r["share"]) for r in csv.DictReader(lines)}
-    assert found == {key: row["share"] for key, row in rows.items()}
+    assert lines[0].startswith(
+        "norm,attack,epsilon,examples,attacked,fooled,robust_accuracy,low,high"
+    )
+    found = {
+        (r["attack"], float(r["epsilon"])): float(r["robust_accuracy"])
+        for r in csv.DictReader(lines)
+    }
+    assert found == {key: row["robust_accuracy"] for key, row in rows.items()}
 
 
 def test_time_targets_norms_pictures_and_export(cli: Cli, saved_model: Path) -> None:
@@ -57,7 +62,7 @@ def test_time_targets_norms_pictures_and_export(cli: Cli, saved_model: Path) -> 
     assert done.err == ""
     assert "share taken for the class it was aimed at" in done.out
     assert "fooled by 1" in done.out and "| suffix" in done.out
-    assert "only a window of 3 steps may change" in done.out
+    assert "only a window of 3 steps may change; windows overlap" in done.out
     assert "The prediction flips for good once the first" in done.out
     assert "rank correlation with the natural confusions" in done.out
     assert "Checks of the attacks, l2" in done.out
