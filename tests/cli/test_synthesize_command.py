@@ -150,7 +150,7 @@ def test_no_start_that_converges_is_told_and_no_failure(cli: Cli, saved_model: P
                "--confidence", "0.999999", "--cost", "sum-of-squares")  # fmt: skip
     assert done.status == 0, done.err
     assert "0.0000 [0.0000, 0.5615] (0 of 3)" in done.out
-    assert "No start converged, so nothing was made. 3 starts did not converge" in done.out
+    assert "No start reached the confidence asked for. 3 starts stayed below" in done.out
     assert "--cost cross-entropy" in done.out
     assert "Steps until" not in done.out
 
