@@ -73,7 +73,7 @@ def security_figure(outcome: Robustness, title: str) -> Figure:
     axes.set_xlim(0, radii[-1] * 1.02)
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, fontsize=8)
-    axes.set_title(f"{plain(title)}: n = {total:,}, bars and band: 95 % interval", fontsize=10)
+    axes.set_title(f"{plain(title)}: n = {total:,}, with 95 % intervals", fontsize=10)
     return figure
 
 
@@ -196,7 +196,7 @@ def time_figure(time: TimeStudy) -> Figure:
     )  # fmt: skip
     right.errorbar(middle, shares, np.abs(ends.T - shares), color=ORANGE, marker="o",
                    markersize=4, capsize=2, label="share fooled")  # fmt: skip
-    right.set_ylabel("share fooled; gradient relative to its largest step")
+    right.set_ylabel("share fooled, and relative gradient")
     gains = scan.gains.mean(axis=0)
     right.bar(np.arange(len(gains)), gains / gains.max(), color=BLUE, alpha=0.35, width=0.8,
               label="clean gradient (largest step = 1)")  # fmt: skip
