@@ -18,8 +18,10 @@ _LEAST_INCREASES = 0.75
 
 @dataclass(frozen=True)
 class APGD:
-    """Auto-PGD on the cross-entropy.
+    """Auto-PGD away from the true class.
 
+    It climbs the log-odds against the class, which point as the paper's cross-entropy does, but do
+    not vanish where the model is sure.
     It starts with steps of 2 epsilon and halves them, going back to the best point, where the loss
     no longer grows. As in the authors' code the first point that fools the model is returned.
 
