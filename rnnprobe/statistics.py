@@ -47,6 +47,32 @@ def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> In
     return Interval(float(interval.low), float(interval.high))
 
 
+def median_interval(values: Array, confidence: float = 0.95) -> Interval | None:
+    """Return an interval of the median that holds for any distribution; None of too few values.
+
+    Its ends are values themselves: the order statistics between which the median lies with at
+    least the given probability.
+
+    Args:
+        values: (num_values,), may be infinite.
+        confidence: In (0, 1).
+
+    Example:
+        >>> median_interval(np.arange(1, 11))
+        Interval(low=2.0, high=9.0)
+
+    References:
+        H. A. David and H. N. Nagaraja, "Order Statistics" (2003), section 7.1.
+    """
+    from scipy.stats import binom
+
+    rank = int(binom.ppf((1 - confidence) / 2, len(values), 0.5)) if len(values) else 0
+    if rank == 0:
+        return None
+    ordered = np.sort(values)
+    return Interval(float(ordered[rank - 1]), float(ordered[len(values) - rank]))
+
+
 class Difference(NamedTuple):
     """Two configurations on the same examples.
 

@@ -13,6 +13,7 @@ from rnnprobe.statistics import (
     compare_configurations,
     factorial_shares,
     holm,
+    median_interval,
     pareto_front,
 )
 
@@ -131,3 +132,17 @@ def test_the_front_holds_what_nothing_beats(points: list[tuple[int, int]]) -> No
         for cost, gain in points
     ]  # fmt: skip
     assert {points[i] for i in front} == {p for p, b in zip(points, beaten, strict=True) if not b}
+
+
+@pytest.mark.parametrize("size", [6, 7, 20, 51])
+def test_the_interval_of_a_median_covers_it_as_the_binomial_says(size: int) -> None:
+    low, high = median_interval(np.arange(size)) or (0, 0)
+    rank = int(low) + 1
+    assert high == size - rank  # symmetric
+    # The chance that the true median lies outside is that of fewer than `rank` values below it.
+    assert 2 * stats.binom.cdf(rank - 1, size, 0.5) <= 0.05 < 2 * stats.binom.cdf(rank, size, 0.5)
+
+
+def test_five_values_are_too_few_for_an_interval_of_their_median() -> None:
+    assert median_interval(np.arange(5)) is None
+    assert median_interval(np.array([])) is None

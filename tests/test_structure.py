@@ -20,13 +20,13 @@ PACKAGE = Path(rnnprobe.__file__).parent
 # A module may import modules of its own row and of the rows above it.
 ROWS = (
     ("errors", "records", "protocols", "statistics", "table", "journal", "_registry", "_files",
-     "_archive", "_versions", "optimizers", "losses", "__init__"),
+     "_archive", "_versions", "optimizers", "losses", "paired", "__init__"),
     ("datasets", "attacks"),
     ("backend", "cells", "baselines", "_signature", "_tracing"),
     ("models",),
     ("classifier",),
     ("programs", "evaluation"),
-    ("training", "opening"),
+    ("training", "opening", "inspection"),
     ("confusions", "hardening"),
     ("search",),
     ("reports",),

@@ -63,7 +63,7 @@ def _probe(path: Path, output: Output, options: dict[str, Any]) -> None:
         dataset = opened.dataset
         confusions = find_confusions(opened.predict(part))
 
-    from rnnprobe.reports._figures import confusion_matrix_figure, gallery_figure
+    from rnnprobe.reports._confusion_figures import confusion_matrix_figure, gallery_figure
     from rnnprobe.reports.confusions import confusions_report
     from rnnprobe.table import escape
 
@@ -88,7 +88,7 @@ def _read(path: Path, output: Output, options: dict[str, Any]) -> None:
 
     confusions = find_confusions(read_predictions(path))
     if output.plots:
-        from rnnprobe.reports._figures import confusion_matrix_figure
+        from rnnprobe.reports._confusion_figures import confusion_matrix_figure
 
         output.draw({"confusion_matrix.png": confusion_matrix_figure(confusions, path.name)})
     output.emit(confusions_report(confusions, title=escape(path.name), top=options["top"]))

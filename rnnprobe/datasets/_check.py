@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from rnnprobe.datasets._raw import example_keys
+from rnnprobe.datasets._conflicts import look_up_accuracy, split_keys
 from rnnprobe.records import Array, SequenceDataset, Split
 
 Verdict = Literal["PASS", "WARN", "FAIL"]
@@ -43,19 +41,13 @@ def check_dataset(dataset: SequenceDataset) -> tuple[Check, ...]:
         >>> [check.name for check in check_dataset(load_dataset("mnist-5k"))][:3]
         ['shape', 'finite values', 'value range']
     """
-    keys = {part: _keys(split) for part, split in dataset.splits.items()}
+    keys = {part: split_keys(split) for part, split in dataset.splits.items()}
     checks = [_shape(dataset)]
     if dataset.kind == "values":
         checks += [_finite(dataset), _range(dataset)]
     checks += [_lengths(dataset), _classes(dataset), _within(keys), _across(keys)]
     checks.append(_conflicts(dataset, keys))
     return tuple(checks)
-
-
-def _keys(split: Split) -> list[bytes]:
-    if split.x.ndim == 2:  # padding may be longer in one part than in another
-        return example_keys(split.x, split.x != 0)
-    return example_keys(split.x, split.mask)
 
 
 def _shape(dataset: SequenceDataset) -> Check:
@@ -144,8 +136,8 @@ def _across(keys: dict[str, list[bytes]]) -> Check:
 def _conflicts(dataset: SequenceDataset, keys: dict[str, list[bytes]]) -> Check:
     labels = {part: split.y.tolist() for part, split in dataset.splits.items()}
     everything = [pair for part in keys for pair in zip(keys[part], labels[part], strict=True)]
-    ceiling, contradictory = _ceiling(everything)
-    test_ceiling, _ = _ceiling(zip(keys["test"], labels["test"], strict=True))
+    ceiling, contradictory = look_up_accuracy(everything)
+    test_ceiling, _ = look_up_accuracy(zip(keys["test"], labels["test"], strict=True))
     value = {"inputs": contradictory, "ceiling": ceiling, "test_ceiling": test_ceiling}
     if not contradictory:
         return Check("equal inputs, different labels", "PASS", "none", value)
@@ -154,16 +146,6 @@ def _conflicts(dataset: SequenceDataset, keys: dict[str, list[bytes]]) -> Check:
         f"all examples, {test_ceiling:.4f} on the test part"
     )
     return Check("equal inputs, different labels", "WARN", detail, value)
-
-
-def _ceiling(pairs: Iterable[tuple[bytes, int]]) -> tuple[float, int]:
-    """Return the accuracy of a perfect look-up table, and how many inputs have several labels."""
-    labels_of: dict[bytes, Counter[int]] = {}
-    for key, label in pairs:
-        labels_of.setdefault(key, Counter())[label] += 1
-    total = sum(counter.total() for counter in labels_of.values())
-    best = sum(max(counter.values()) for counter in labels_of.values())
-    return best / total, sum(len(counter) > 1 for counter in labels_of.values())
 
 
 def _by_part(counts: dict[str, int]) -> str:

@@ -9,9 +9,9 @@ import numpy as np
 
 from rnnprobe._versions import made_by
 from rnnprobe.hardening.arms import AdversarialExamples
-from rnnprobe.hardening.comparison import Paired, compare_arms
 from rnnprobe.hardening.evaluation import COLUMNS, Measured
 from rnnprobe.hardening.experiment import CONTROL, Hardening
+from rnnprobe.paired import Paired, compare_paired
 from rnnprobe.records import SequenceDataset
 from rnnprobe.reports._common import counted, data_phrase
 from rnnprobe.statistics import wilson_interval
@@ -131,14 +131,14 @@ def _verdicts(found: Hardening) -> list[Finding]:
 
 
 def _robustness(key: str, name: str, arm: _Row, other: _Row, whose: str) -> Finding:
-    paired = compare_arms(*([one.adaptive for one in row] for row in (arm, other)))
+    paired = compare_paired(*([one.adaptive for one in row] for row in (arm, other)))
     said = {1: "**helped**", 0: "**did not help** measurably", -1: "**did harm**"}[paired.sign]
     lead = f"{name} {said}: adaptive robust accuracy less {whose}"
     return _paired_finding(key, lead, paired, arm, other)
 
 
 def _cost(key: str, name: str, arm: _Row, control: _Row) -> Finding:
-    paired = compare_arms(*([one.clean for one in row] for row in (arm, control)))
+    paired = compare_paired(*([one.clean for one in row] for row in (arm, control)))
     said = {1: "gained clean accuracy", 0: "cost no clean accuracy that could be measured"}
     lead = f"{name} {said.get(paired.sign, 'cost clean accuracy')}: less the control's"
     return _paired_finding(key, lead, paired, arm, control)

@@ -17,11 +17,11 @@ from rnnprobe.attacks.pgd import PGD
 from rnnprobe.attacks.square import Square
 from rnnprobe.errors import DataError, ModelError, TrainingError, UnknownNameError
 from rnnprobe.hardening.arms import Schedule, Trainer, fgsm_source, ordinary, pgd_source
-from rnnprobe.hardening.comparison import compare_arms
 from rnnprobe.hardening.evaluation import Attacks, Judge, correct
 from rnnprobe.hardening.experiment import budget_for, harden, num_lines
 from rnnprobe.hardening.threshold import Thresholded
 from rnnprobe.losses import CrossEntropy, Loss
+from rnnprobe.paired import compare_paired
 from rnnprobe.protocols import Classifier
 from rnnprobe.reports.harden import harden_report
 from rnnprobe.table import to_markdown
@@ -309,7 +309,7 @@ def test_what_diverges_and_what_cannot_be_trained_is_one_line() -> None:
 def test_one_repeat_is_compared_by_mcnemars_exact_test() -> None:
     rng = np.random.default_rng(0)
     first, second = rng.random(80) < 0.8, rng.random(80) < 0.6
-    found = compare_arms([first], [second])
+    found = compare_paired([first], [second])
     gained, lost = (first & ~second).sum(), (second & ~first).sum()
     assert (found.gained, found.lost) == (gained, lost)
     assert found.difference == pytest.approx(first.mean() - second.mean())
@@ -319,10 +319,10 @@ def test_one_repeat_is_compared_by_mcnemars_exact_test() -> None:
     # The normal approximation with the same variance, where nothing is added.
     error = (first.astype(float) - second).std() / np.sqrt(80)
     assert (found.high - found.low) / 2 == pytest.approx(1.96 * error, rel=0.05)
-    mirrored = compare_arms([second], [first])
+    mirrored = compare_paired([second], [first])
     assert mirrored.sign == -found.sign
     assert (mirrored.low, mirrored.high) == pytest.approx((-found.high, -found.low))
-    same = compare_arms([first], [first])
+    same = compare_paired([first], [first])
     assert (same.difference, same.sign, same.p_value) == (0, 0, 1)
     assert same.low < 0 < same.high
 
@@ -330,12 +330,12 @@ def test_one_repeat_is_compared_by_mcnemars_exact_test() -> None:
 def test_several_repeats_are_compared_by_the_paired_t_test() -> None:
     rng = np.random.default_rng(1)
     first, second = rng.random((4, 50)) < 0.7, rng.random((4, 50)) < 0.5
-    found = compare_arms(list(first), list(second))
+    found = compare_paired(list(first), list(second))
     expected = ttest_rel(first.mean(axis=1), second.mean(axis=1))
     interval = expected.confidence_interval(0.95)
     assert found.p_value == pytest.approx(expected.pvalue)
     assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
-    constant = compare_arms([first[0]] * 3, [first[0]] * 3)
+    constant = compare_paired([first[0]] * 3, [first[0]] * 3)
     assert (constant.difference, constant.low, constant.high, constant.p_value) == (0, 0, 0, 1)
 
 

@@ -1,4 +1,4 @@
-"""Two arms on the same examples."""
+"""Two classifiers on the same examples, once or over several repeats."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Paired(NamedTuple):
         return int(np.sign(self.difference)) if self.p_value < _LEVEL else 0
 
 
-def compare_arms(first: Sequence[Array], second: Sequence[Array]) -> Paired:
-    """Compare two arms that were trained with the same order of the same examples.
+def compare_paired(first: Sequence[Array], second: Sequence[Array]) -> Paired:
+    """Compare two classifiers, or two ways of training repeat by repeat, on the same examples.
 
     With one repeat it is McNemar's exact test and the interval of Bonett and Price; they cover the
     sampling of the examples for these two models, not other orders of training. With several it is
@@ -49,11 +49,11 @@ def compare_arms(first: Sequence[Array], second: Sequence[Array]) -> Paired:
 
     Args:
         first: One bool (num_examples,) a repeat, which examples are right.
-        second: The same of the other arm.
+        second: The same of the other one.
 
     Example:
         >>> right, wrong = np.array([1] * 8 + [0] * 2, bool), np.zeros(10, bool)
-        >>> found = compare_arms([right], [wrong])
+        >>> found = compare_paired([right], [wrong])
         >>> found.difference, round(found.p_value, 4), found.sign
         (0.8, 0.0078, 1)
 

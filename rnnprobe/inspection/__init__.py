@@ -1,0 +1,1 @@
+"""What happens inside a classifier, step by step."""
