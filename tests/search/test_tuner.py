@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +38,23 @@ def table(result: TuneResult) -> list[object]:
     ]
 
 
+Search = Callable[..., TuneResult]
+
+
+@pytest.fixture(scope="module")
+def alone(values: SequenceDataset) -> Search:
+    """Return what searches by a tuner, in this process; each search is made once."""
+
+    @functools.cache
+    def search(tuner: str) -> TuneResult:
+        return tune(values, SPACE, tuner=tuner, trials=5, epochs=3)
+
+    return search
+
+
 @pytest.mark.parametrize("tuner", TUNERS)
 def test_a_search_tries_distinct_configurations_and_repeats_with_its_seed(
-    tuner: str, values: SequenceDataset
+    tuner: str, values: SequenceDataset, alone: Search
 ) -> None:
     seen: list[tuple[int, int]] = []
     first = tune(
@@ -49,37 +65,28 @@ def test_a_search_tries_distinct_configurations_and_repeats_with_its_seed(
     assert len(set(keys)) == len(keys) == 5
     assert {total for _, total in seen} == {5}
     assert [trial.number for trial in first.trials] == [1, 2, 3, 4, 5]
-    again = tune(values, SPACE, tuner=tuner, trials=5, epochs=3)
-    assert table(first) == table(again)
-    assert first.test == again.test
-
-
-@pytest.mark.parametrize("tuner", ["hyperband", "random"])
-def test_the_trials_do_not_depend_on_the_number_of_workers(
-    tuner: str, values: SequenceDataset
-) -> None:
-    results = [
-        tune(values, SPACE, tuner=tuner, trials=7, epochs=3, execution=Execution(workers=workers))
-        for workers in (1, 2, 3)
-    ]
-    assert table(results[0]) == table(results[1]) == table(results[2])
-    assert results[0].test == results[1].test == results[2].test
+    assert table(first) == table(alone(tuner))
+    assert first.test == alone(tuner).test
 
 
 @pytest.mark.parametrize(
-    ("tuner", "kept"), [("hyperband", 0), ("hyperband", 4), ("bayesian", 3), ("random", 3)]
+    ("tuner", "kept", "workers"),
+    [("hyperband", 0, 2), ("hyperband", 4, 3), ("bayesian", 3, 2), ("random", 3, 3)],
 )
-def test_a_resumed_search_ends_as_an_undisturbed_one(
-    tuner: str, kept: int, values: SequenceDataset, tmp_path: Path
+def test_a_search_by_workers_and_a_resumed_one_end_as_one_process_does(
+    tuner: str, kept: int, workers: int, values: SequenceDataset, alone: Search, tmp_path: Path
 ) -> None:
     """Also where the states of what was trained, and half a line, were lost."""
     folder = tmp_path / "run"
 
     def run(**options: Any) -> TuneResult:
-        execution = Execution(workers=2, run_dir=folder, **options)
+        execution = Execution(workers=workers, run_dir=folder, **options)
         return tune(values, SPACE, tuner=tuner, trials=5, epochs=3, execution=execution)
 
     whole = run()
+    if tuner != "bayesian":  # which learns from what is done, so its course is its workers' own
+        assert table(whole) == table(alone(tuner))
+        assert whole.test == alone(tuner).test
     lines = (folder / RESULTS).read_text().splitlines(keepends=True)
     (folder / RESULTS).write_text("".join(lines[:kept]) + lines[kept][:50])
     part = load_tune(folder)
@@ -107,19 +114,15 @@ def test_a_folder_of_another_search_is_refused(values: SequenceDataset, tmp_path
         load_tune(tmp_path / "none")
 
 
-def check_best(result: TuneResult, values: SequenceDataset) -> None:
-    scores = [trial.score for trial in result.trials]
-    assert result.best.score == max(scores)
+@pytest.mark.parametrize("tuner", ["hyperband", "random"])
+def test_the_model_is_the_best_trials(tuner: str, values: SequenceDataset, alone: Search) -> None:
+    result = alone(tuner)
+    assert result.best.score == max(trial.score for trial in result.trials)
     split = values.validation
     accuracy = (result.model.predict(split.x, verbose=0).argmax(axis=1) == split.y).mean()
     assert accuracy == pytest.approx(result.best.score[0])
     right = result.model.predict(values.test.x, verbose=0).argmax(axis=1) == values.test.y
     assert result.test.correct == right.sum()
-
-
-@pytest.mark.parametrize("tuner", ["hyperband", "random"])
-def test_the_model_is_the_best_trials(tuner: str, values: SequenceDataset) -> None:
-    check_best(tune(values, SPACE, tuner=tuner, trials=5, epochs=4, seed=1), values)
 
 
 def test_hyperband_trains_the_promoted_longer(values: SequenceDataset) -> None:
@@ -167,19 +170,17 @@ def test_a_small_space_is_searched_whole(values: SequenceDataset) -> None:
     for tuner in TUNERS:
         result = tune(values, space, tuner=tuner, trials=12, epochs=1)
         assert sorted(trial.configuration["units"] for trial in result.trials) == [2, 3]
-        alone = tune(values, SearchSpace(cell="rnn", units=2), tuner=tuner, trials=3, epochs=1)
-        assert len(alone.trials) == 1
 
 
 def test_a_trial_that_dies_is_dnf_and_the_search_goes_on(values: SequenceDataset) -> None:
     """A CNN cannot read these data; each tuner ends with the other cells."""
-    space = SearchSpace(cell=("cnn", "rnn", "gru"), units=(2, 3))
+    space = SearchSpace(cell=("cnn", "rnn"), units=(2, 3, 4))
     for tuner in TUNERS:
-        result = tune(values, space, tuner=tuner, trials=5, epochs=3)
+        result = tune(values, space, tuner=tuner, trials=4, epochs=3)
         dead = [trial for trial in result.trials if trial.run.status == "dnf"]
         assert [trial.configuration["cell"] for trial in dead] == ["cnn"]
         assert dead[0].run.message.startswith("error: DataError: The cnn reads pictures")
-        assert len(result.trials) == 5
+        assert len(result.trials) == 4
         assert result.best.run.status == "ok"
 
 
@@ -210,9 +211,9 @@ def test_cells_take_turns_and_callbacks_may_fail(values: SequenceDataset) -> Non
 def test_the_default_search_finds_a_good_lstm_among_distinct_ones() -> None:
     from rnnprobe import load_dataset
 
-    result = tune(load_dataset("mnist-5k"))
+    result = tune(load_dataset("mnist-5k", limit_examples=1500))
     assert len({tuple(trial.configuration.values()) for trial in result.trials}) >= 8
-    assert result.test.accuracy > 0.90
+    assert result.test.accuracy > 0.80
 
 
 def test_configurations_survive_keras_tuner() -> None:
@@ -223,6 +224,7 @@ def test_configurations_survive_keras_tuner() -> None:
 
 
 def test_the_hypermodel_works_in_a_stock_tuner(values: SequenceDataset, tmp_path: Path) -> None:
+    keras.utils.set_random_seed(1)  # other tests made TensorFlow deterministic, which needs one
     hypermodel = RecurrentHyperModel(values, cell="gru", units=[2, 3], batch_size=[8, 16])
     tuner = keras_tuner.RandomSearch(
         hypermodel, "val_accuracy", max_trials=2, seed=1, directory=tmp_path
