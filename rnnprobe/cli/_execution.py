@@ -111,6 +111,7 @@ def execution(ctx: click.Context, options: dict[str, Any]) -> tuple[Path, Execut
         run_dir=run_dir,
         resume=options["resume"],
         retry_dnf=options["retry_dnf"],
+        save_models=options.get("save_models", False),
         verbose=options["verbose"] > 0,
     )
 

@@ -86,6 +86,9 @@ def _axis_names(
     metavar="HOST:PORT",
     help="Let the runs be made by `rnnprobe worker` elsewhere.  [host: 127.0.0.1]",
 )
+@click.option(
+    "--save-models", is_flag=True, help="Keep the model of each run in the folder of the run."
+)
 @seed_option
 @data_options("mnist-5k", "Data set: a name of `rnnprobe data list`, or a path.")
 @plots_option
@@ -176,6 +179,8 @@ def _finish(
                 err=True,
             )
         click.echo(f"results are kept in {result.run_dir}", err=True)
+        if options["save_models"]:
+            click.echo(f"models are kept in {result.run_dir}/models", err=True)
     report = sweep_report(
         result,
         dataset,

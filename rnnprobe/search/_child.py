@@ -6,12 +6,13 @@ import os
 import time
 
 from rnnprobe.backend import peak_memory, reset_peak_memory, use_threads
+from rnnprobe.models import save_model
 from rnnprobe.programs import Programs
 from rnnprobe.records import Run
 from rnnprobe.search.limits import memory_limit
 from rnnprobe.search.pool import Work
 from rnnprobe.search.task import ChildContext, TrialOutcome, TrialTask, dead_run
-from rnnprobe.training import Training
+from rnnprobe.training import Training, model_metadata
 
 _MOST_TASKS = 50
 _MOST_GROWTH = 1000.0  # MB
@@ -58,6 +59,9 @@ class _Worker:
             return TrialOutcome(training.run(), training.hits.hex())
         training.finish()
         run = training.tested()
+        if self._context.models is not None and run.status == "ok":
+            file = self._context.models / f"{task.name}.keras"
+            save_model(file, training.model, model_metadata(self._dataset, run))
         return TrialOutcome(run, training.hits.hex())
 
     def _message(self, exc: Exception) -> str:

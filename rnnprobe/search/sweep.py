@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from rnnprobe.journal import Journal, read_experiment, read_results
 from rnnprobe.records import Run, SequenceDataset, TrainSpec, check_trainable
 from rnnprobe.search.pool import Pool
 from rnnprobe.search.results import CONFIRMED_CELLS, CellRun, SweepResult, cell_key
-from rnnprobe.search.space import AXES, Configuration, SearchSpace, to_specs
+from rnnprobe.search.space import AXES, Configuration, SearchSpace, to_specs, value_text
 from rnnprobe.search.task import (
     Execution,
     TrialTask,
@@ -166,7 +167,8 @@ class Plan:
         """Return one run; `repeat` counts from 1."""
         seed = self.seed + repeat - 1
         model, train = to_specs(configuration, seed=seed, **self.settings)
-        return TrialTask(_key(configuration, seed), model, train, rank=repeat)
+        name = _file_name({name: configuration[name] for name in self.space.varied}, seed)
+        return TrialTask(_key(configuration, seed), model, train, rank=repeat, name=name)
 
     def tasks(self) -> list[TrialTask]:
         """Return all runs, every cell's first one before any second one."""
@@ -220,6 +222,12 @@ class Plan:
 
 def _key(configuration: Configuration, seed: int) -> str:
     return f"{cell_key(configuration)} seed={seed}"
+
+
+def _file_name(varied: Configuration, seed: int) -> str:
+    told = {n: repr(v) if isinstance(v, float) else value_text(v) for n, v in varied.items()}
+    text = ",".join(f"{name}={value}" for name, value in {**told, "seed": seed}.items())
+    return re.sub(r"[^\w=.,+-]", "_", text)
 
 
 class _Runs:

@@ -38,6 +38,8 @@ class Execution:
         run_dir: Folder that keeps the results, so that the search can be resumed; None keeps none.
         resume: Go on with what `run_dir` holds.
         retry_dnf: Run trials again that did not finish.
+        save_models: Keep the model of each run in the folder `models` of `run_dir`; of a sweep
+            on this machine alone.
         verbose: Let the children write to stderr.
         listen: `host:port` where `rnnprobe worker` may join; the trials then run there, and not
             here. Of a sweep alone.
@@ -51,6 +53,7 @@ class Execution:
     run_dir: Path | None = None
     resume: bool = False
     retry_dnf: bool = False
+    save_models: bool = False
     verbose: bool = False
     listen: str | None = None
     lease: float = 30.0
@@ -65,6 +68,8 @@ class Execution:
             check_memory_limit()
         if self.listen is not None and (self.workers or self.max_seconds or self.max_memory):
             raise ValueError("Workers elsewhere have their own limits; give them to each of them.")
+        if self.save_models and (self.listen is not None or self.run_dir is None):
+            raise ValueError("Models are saved in the run folder of a sweep on this machine alone.")
 
     @cached_property
     def num_workers(self) -> int:
@@ -96,21 +101,33 @@ class Execution:
         return Pool(
             "rnnprobe.search._child:start",
             ChildContext(
-                SharedDataset.write(dataset, folder), os.getcwd(), memory, bool(self.max_memory)
+                SharedDataset.write(dataset, folder),
+                os.getcwd(),
+                memory,
+                bool(self.max_memory),
+                self._models_folder(),
             ),
             workers=self.num_workers,
             max_seconds=self.max_seconds,
             verbose=self.verbose,
         )
 
+    def _models_folder(self) -> Path | None:
+        if not self.save_models or self.run_dir is None:
+            return None
+        folder = (self.run_dir / "models").absolute()
+        folder.mkdir(exist_ok=True)
+        return folder
+
 
 class ChildContext(NamedTuple):
-    """What every child is told: data, working directory, how many bytes a trial may allocate."""
+    """What every child is told: data, working directory, limits, where models are saved."""
 
     dataset: SharedDataset
     directory: str
     max_memory: int | None
     limit_was_given: bool
+    models: Path | None
 
 
 @dataclass(frozen=True)
@@ -125,6 +142,7 @@ class TrialTask:
         load: State of the stage before; without the file all is trained again, to the same end.
         save: Where the state goes; None saves none.
         rank: Tasks of a lower rank come first.
+        name: What the file of its model is called, where models are saved.
     """
 
     key: str
@@ -134,6 +152,7 @@ class TrialTask:
     load: Path | None = None
     save: Path | None = None
     rank: int = 0
+    name: str = ""
 
     @property
     def affinity(self) -> Hashable:

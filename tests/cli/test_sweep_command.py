@@ -233,6 +233,23 @@ def test_a_parent_that_is_killed_leaves_no_children_and_is_resumed(
     assert rows(resumed.out) == rows(undisturbed)
 
 
+def test_the_models_of_a_sweep_are_kept_where_asked_for(cli: Cli, values_npz: Path) -> None:
+    grid = ["sweep", "--cell", "rnn,gru", "--units", "2", "--data", values_npz, "--epochs", "1"]
+    done = cli(*grid, "--repeats", 2, "--run-dir", "run", "--save-models", "--format", "json")
+    assert done.status == 0
+    assert "models are kept in run/models" in done.err
+    models = sorted(Path("run/models").iterdir())
+    assert [path.name for path in models] == [
+        f"cell={cell},seed={seed}.keras" for cell in ("gru", "rnn") for seed in (0, 1)
+    ]
+    (first,) = [run for run in json.loads(done.out)["runs"] if run["cell"] == "gru"][:1]
+    said = json.loads(cli("confusions", models[0], "--format", "json").out)["findings"]
+    assert said["accuracy"]["accuracy"] == first["metrics"]["test_accuracy"]
+    wrong = cli(*grid, "--save-models", "--listen", "8786")
+    assert wrong.status == 2
+    assert "Models are saved in the run folder of a sweep on this machine alone" in wrong.err
+
+
 def test_ctrl_c_prints_what_there_is_and_says_how_to_go_on(
     values_npz: Path, tmp_path: Path
 ) -> None:
