@@ -25,6 +25,7 @@ _CSV_HEADS = (
     b"example,class,steps,",
     b"name,what,network",
     b"start,converged,steps,",
+    b"first,second,difference,",
     b"model,part,index,true,predicted,",
 )
 

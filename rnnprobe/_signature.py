@@ -7,7 +7,7 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from rnnprobe.errors import ModelError
+from rnnprobe.errors import DataError, ModelError
 from rnnprobe.records import Array
 
 Output = Literal["logits", "softmax", "sigmoid", "logit"]
@@ -16,7 +16,32 @@ ACTIVATIONS: dict[str, Output] = {"softmax": "softmax", "sigmoid": "sigmoid"}
 _TINY = float(np.finfo(np.float32).tiny)
 
 
-def fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
+def fit_shape(
+    x: Array, expected: tuple[int | None, ...], image_shape: tuple[int, int, int] | None
+) -> Array:
+    """Return examples in the shape that the model takes.
+
+    Args:
+        x: (num_examples, ...).
+        expected: The input's shape without the examples' axis, None for any size.
+        image_shape: (height, width, channels) where the examples are pictures laid out in rows.
+
+    Raises:
+        DataError: They differ by more than axes of size 1.
+    """
+    shape = x.shape[1:]
+    if _fits(shape, expected):
+        return x
+    without_ones = tuple(size for size in expected if size != 1)
+    sizes = [size for size in expected if size is not None]
+    if len(sizes) == len(expected):
+        same = tuple(size for size in shape if size != 1) == without_ones
+        if same or expected == image_shape:
+            return x.reshape(len(x), *sizes)
+    raise DataError(f"The model takes examples of shape {expected}, but the data has {shape}.")
+
+
+def _fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
     """Whether examples of a shape go into an input, None for any size."""
     return len(shape) == len(expected) and all(
         want is None or want == have for have, want in zip(shape, expected, strict=True)
@@ -49,6 +74,23 @@ def declared_width(model: keras.Model) -> int | None:
             "example (is return_sequences set in the last recurrent layer?)."
         )
     return int(shape[1])
+
+
+def embedding_layer(model: keras.Model) -> keras.layers.Embedding:
+    """Return the embedding that the tokens pass.
+
+    Raises:
+        ModelError: The model has none, or several.
+    """
+    layers = model._flatten_layers(include_self=False, recursive=True)
+    found = [layer for layer in layers if isinstance(layer, keras.layers.Embedding)]
+    tensors = getattr(model, "inputs", None) or ()
+    reading = [f for f in found if any(getattr(f, "input", None) is t for t in tensors)]
+    if len(reading or found) != 1:
+        raise ModelError(
+            f"The model has {len(found)} embeddings, expected one that its tokens pass."
+        )
+    return (reading or found)[0]
 
 
 def mask_makers(model: keras.Model) -> list[keras.layers.Layer]:

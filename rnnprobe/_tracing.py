@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -50,3 +51,33 @@ def recording(
         return call(inputs, *arguments, **options)
 
     return _replaced(layer, "call", recorded)
+
+
+def states_as_examples(
+    layer: keras.layers.RNN, counted: list[Any]
+) -> contextlib.AbstractContextManager[None]:
+    """Let a recurrent layer hand on each of its states as an example of its own.
+
+    In place of (batch, units) it returns (batch * num_steps, units), all states of the first
+    example first, and adds to a list, whenever it is called, which of them count: bool (batch,
+    num_steps).
+
+    Args:
+        layer: Returns one state.
+        counted: Is added to.
+    """
+    call = layer.call
+    signature = inspect.signature(call)
+
+    def read(*arguments: Any, **options: Any) -> Any:
+        given = signature.bind(*arguments, **options)
+        with _replaced(layer, "return_sequences", True):
+            states = call(*given.args, **given.kwargs)
+        mask = given.arguments.get("mask")
+        if mask is None:
+            sequences = next(iter(given.arguments.values()))
+            mask = keras.ops.ones(keras.ops.shape(sequences)[:2], "bool")
+        counted.append(mask)
+        return keras.ops.reshape(states, (-1, *states.shape[2:]))
+
+    return _replaced(layer, "call", read)

@@ -4,34 +4,40 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
 
+from rnnprobe._batches import explained, in_batches
 from rnnprobe._signature import (
     ACTIVATIONS,
     Output,
     activated_head,
     declared_output,
     declared_width,
-    fits,
+    embedding_layer,
+    fit_shape,
     input_specs,
     mask_makers,
     observed_output,
     to_logits,
 )
-from rnnprobe._tracing import recording, without_activation
-from rnnprobe.backend import compiled, input_gradient, num_cores, weight_update
+from rnnprobe._states import (
+    check_causal,
+    check_reads,
+    ended_by,
+    not_one_by_one,
+    reading_layer,
+    with_other_end,
+)
+from rnnprobe._tracing import recording, states_as_examples, without_activation
+from rnnprobe.backend import compiled, input_gradient, weight_update
 from rnnprobe.errors import DataError, ModelError
 from rnnprobe.losses import Loss
 from rnnprobe.records import Array, Predictions, Split
-
-_LEAST_ROWS = 32  # fewer examples are not worth a thread
 
 
 class KerasClassifier:
@@ -85,6 +91,8 @@ class KerasClassifier:
         self._compiled = functools.partial(compiled, free_steps=free_steps)
         self._forward = self._compiled(lambda x, mask: self._call(x, mask))
         self._masks = self._compiled(self._record_masks)
+        self._states = self._compiled(lambda x, mask: self._record_states(x, mask))
+        self._state_calls = 0
         self._gradients: dict[tuple[type[Loss], bool], Callable[..., Any]] = {}
 
     @property
@@ -145,14 +153,14 @@ class KerasClassifier:
                 input_gradient(
                     lambda *given: to_logits(keras.ops, self._call(*given), self._output),
                     lambda logits, *arrays: loss.logit_gradient(keras.ops, logits, *arrays),
-                    self._embedding().embeddings if tokens else None,
+                    embedding_layer(self.model).embeddings if tokens else None,
                 )
             )
         logits, gradient = self._run(self._gradients[key], x, mask, *loss.arrays, threads=True)
         self._check(logits)
         if not tokens:
             return logits, gradient.reshape(x.shape)
-        size = self._embedding().output_dim
+        size = embedding_layer(self.model).output_dim
         if gradient.size != x.size * size:
             raise ModelError("The model looks its tokens up more than once; no gradient for them.")
         return logits, gradient.reshape(*x.shape, size)
@@ -188,7 +196,7 @@ class KerasClassifier:
             if self._output is None:
                 self.logits(x, mask)
             inputs, given_mask = self._arguments(x, mask)
-            with _explained(x, mask):
+            with explained(x, mask):
                 return call(inputs, given_mask, y)
 
         return step
@@ -199,7 +207,7 @@ class KerasClassifier:
         Raises:
             ModelError: The model has no embedding, or several.
         """
-        return np.asarray(keras.ops.convert_to_numpy(self._embedding().embeddings))
+        return np.asarray(keras.ops.convert_to_numpy(embedding_layer(self.model).embeddings))
 
     def counted_steps(self, x: Array, mask: Array | None = None) -> Array:
         """Return bool (num_examples, num_steps), True at the steps that count for the model.
@@ -219,6 +227,63 @@ class KerasClassifier:
                 if found.shape == counted.shape:
                     counted &= found
         return counted
+
+    def step_logits(self, x: Array, mask: Array | None = None) -> Array:
+        """Return float32 (num_examples, num_states, num_classes), the first of `read_states`.
+
+        Example:
+            >>> classifier.step_logits(dataset.test.x).shape       # doctest: +SKIP
+            (500, 28, 10)
+        """
+        return self.read_states(x, mask)[0]
+
+    def read_states(self, x: Array, mask: Array | None = None) -> tuple[Array, Array]:
+        """Return the logits that the model's own head gives for every state, and which count.
+
+        All hidden states of the last recurrent layer pass what follows it, one by one as if each
+        were the last. The head was trained on the last state alone: what it gives for an earlier
+        one is what the model would answer if the sequence ended there.
+
+        Args:
+            x: As for `logits`.
+            mask: As for `logits`.
+
+        Returns:
+            float32 (num_examples, num_states, num_classes), a state a step, fewer where a layer
+            before it shortens the sequence; at the last state that counts they are `logits`, at
+            one that does not they mean nothing. And bool (num_examples, num_states), True at the
+            states that the layer is told to read: padding that the model does not mask counts.
+
+        Raises:
+            DataError: The examples do not fit the model's input.
+            ModelError: The head takes more than one state of one forward recurrent layer.
+        """
+        layer = reading_layer(self.model)
+        final = self.logits(x, mask)
+        found, counted = self._run_states(x, mask)
+        found = ended_by(layer, found, counted, final)
+        altered = with_other_end(x, self.counted_steps(x, mask))
+        its_mask = None if mask is None else mask[: len(altered)]
+        check_causal(layer, found, self._run_states(altered, its_mask)[0], counted)
+        return found, counted
+
+    def _run_states(self, x: Array, mask: Array | None) -> tuple[Array, Array]:
+        layer = reading_layer(self.model)
+        try:
+            found, counted = self._run(self._states, x, mask)
+        except DataError as exc:  # `logits` took the same examples
+            raise not_one_by_one(layer, exc.__cause__) from exc
+        check_reads(layer, self._state_calls)
+        if found.shape[1] != counted.shape[1] * self.num_classes:
+            raise not_one_by_one(layer, f"{found.shape[1]} outputs for {counted.shape[1]} states")
+        return found.reshape(len(x), counted.shape[1], self.num_classes), counted
+
+    def _record_states(self, x: Any, mask: Any) -> tuple[Any, Any]:
+        counted: list[Any] = []
+        with states_as_examples(reading_layer(self.model), counted):
+            logits = to_logits(keras.ops, self._call(x, mask), self._output)
+        self._state_calls = len(counted)
+        return logits, (counted or [keras.ops.zeros_like(logits, "bool")])[0]
 
     def _as_logits(self, scores: Array) -> Array:
         if scores.ndim != 2 or scores.shape[1] < 1:
@@ -270,21 +335,11 @@ class KerasClassifier:
             split.y, exponentials / exponentials.sum(axis=1, keepdims=True), class_names
         )
 
-    def _embedding(self) -> keras.layers.Embedding:
-        layers = self.model._flatten_layers(include_self=False, recursive=True)
-        found = [layer for layer in layers if isinstance(layer, keras.layers.Embedding)]
-        tensors = getattr(self.model, "inputs", None) or ()
-        reading = [f for f in found if any(getattr(f, "input", None) is t for t in tensors)]
-        if len(reading or found) != 1:
-            raise ModelError(
-                f"The model has {len(found)} embeddings, expected one that its tokens pass."
-            )
-        return (reading or found)[0]
-
     def _arguments(self, x: Array, mask: Array | None) -> tuple[Array, Array | None]:
         if mask is None and self._takes_mask:
             mask = np.ones(x.shape[:2], dtype=bool)
-        return self._fit_shape(x), mask
+        expected = self._inputs[0][1] if self._inputs else x.shape[1:]
+        return fit_shape(x, expected, self._image_shape), mask
 
     def _run(
         self,
@@ -296,23 +351,8 @@ class KerasClassifier:
     ) -> list[Array]:
         """Return what a compiled function makes of the examples, batch by batch."""
         given = [*self._arguments(x, mask), *arrays]
-        fixed = self.model.inputs[0].shape[0] if self._inputs else None
-        stateful = [layer for layer in self.model._flatten_layers() if _keeps_state(layer)]
-
-        def part(rows: Array) -> list[Array]:
-            for layer in stateful:
-                layer.reset_state()
-            # A model of one batch size gets the first examples again, which are cut off after it.
-            filled = rows if fixed is None else np.resize(rows, fixed)
-            outputs = function(*(None if a is None else a[filled] for a in given))
-            found = [np.asarray(keras.ops.convert_to_numpy(output)) for output in _listed(outputs)]
-            return [array.reshape(len(filled), -1)[: len(rows)] for array in found]
-
-        several = threads and fixed is None and not stateful
-        parts = _parts(len(x), fixed or self.batch_size, several=several)
-        with _explained(x, mask):
-            found = list(_pool().map(part, parts)) if several else [part(rows) for rows in parts]
-        return [np.concatenate(arrays) for arrays in zip(*found, strict=True)]
+        with explained(x, mask):
+            return in_batches(function, given, self.model, size=self.batch_size, threads=threads)
 
     def _record_masks(self, x: Any, mask: Any) -> list[Any]:
         found: list[Any] = []
@@ -341,54 +381,3 @@ class KerasClassifier:
         named = dict(zip((name for name, _ in self._inputs), (x, mask), strict=True))
         is_dict = isinstance(self.model.input, dict)
         return named if is_dict else [named[tensor.name] for tensor in self.model.inputs]
-
-    def _fit_shape(self, x: Array) -> Array:
-        if not self._inputs:
-            return x
-        shape, expected = x.shape[1:], self._inputs[0][1]
-        if fits(shape, expected):
-            return x
-        without_ones = tuple(size for size in expected if size != 1)
-        sizes = [size for size in expected if size is not None]
-        if len(sizes) == len(expected):
-            same = tuple(size for size in shape if size != 1) == without_ones
-            if same or expected == self._image_shape:
-                return x.reshape(len(x), *sizes)
-        raise DataError(f"The model takes examples of shape {expected}, but the data has {shape}.")
-
-
-@contextlib.contextmanager
-def _explained(x: Array, mask: Array | None) -> Iterator[None]:
-    """Say what does not fit where the model refuses the examples."""
-    try:
-        yield
-    except Exception as exc:
-        if not isinstance(exc, ValueError | TypeError) and (
-            type(exc).__name__ != "InvalidArgumentError"
-        ):
-            raise
-        reason = re.sub(r"\{\{.*?\}\} ?", "", " ".join(str(exc).split()))
-        masked = ", with a mask" if mask is not None else ""
-        raise DataError(
-            f"The model cannot take examples of shape {x.shape[1:]}{masked}: {reason[:200]}"
-        ) from exc
-
-
-def _keeps_state(layer: Any) -> bool:
-    return bool(getattr(layer, "stateful", False)) and hasattr(layer, "reset_state")
-
-
-def _listed(outputs: Any) -> Sequence[Any]:
-    return outputs if isinstance(outputs, list | tuple) else [outputs]
-
-
-@functools.cache
-def _pool() -> ThreadPoolExecutor:
-    """Return threads that last: TensorFlow is slower in new ones."""
-    return ThreadPoolExecutor(num_cores())
-
-
-def _parts(length: int, size: int, *, several: bool) -> list[Array]:
-    """Return indices in parts of at most `size`, one a core at least where that is worth it."""
-    cores = min(num_cores(), length // _LEAST_ROWS) if several else 1
-    return np.array_split(np.arange(length), max(-(-length // size), cores, 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,7 @@ def open_model(
     limit_examples: int | None = None,
     columns: CsvColumns | None = None,
     imports: Sequence[str] = (),
+    loaded: dict[str, SequenceDataset] | None = None,
 ) -> OpenedModel:
     """Load a model and its data: those it was trained on, or those named.
 
@@ -67,6 +69,8 @@ def open_model(
         limit_examples: Keeps at most so many examples of each part.
         columns: As for `load_dataset`; goes with `data`.
         imports: As for `load_model`.
+        loaded: Data sets that other models of this call were opened with; data that are named and
+            encoded alike are taken from here, and new ones kept.
 
     Raises:
         DataError: The model names no data, or its data changed since it was trained.
@@ -77,7 +81,8 @@ def open_model(
     if data is None:
         if layout is not None or columns is not None:
             raise DataError("A layout and columns describe other data; name it by --data.")
-        dataset = _own_data(path, metadata)
+        source = (metadata or {}).get("data", {})
+        key, load = repr(source), partial(_own_data, path, source)
     else:
         encoding = Encoding()
         if metadata is not None:
@@ -86,9 +91,13 @@ def open_model(
                 tuple(metadata["class_names"]), tuple(vocabulary) if vocabulary else None
             )
             layout = layout or metadata["data"].get("layout")
-        dataset = load_dataset(data, layout=layout, columns=columns, encoding=encoding)
-    if limit_examples is not None:
-        dataset = limited(dataset, limit_examples)
+        key = repr((data, layout, columns, encoding))
+        load = partial(load_dataset, data, layout=layout, columns=columns, encoding=encoding)
+    known = {} if loaded is None else loaded
+    if key not in known:
+        whole = load()
+        known[key] = whole if limit_examples is None else limited(whole, limit_examples)
+    dataset = known[key]
     pictures = dataset.image_shape if dataset.layout == "rows" else None
     classifier = KerasClassifier(model, image_shape=pictures)
     kind = metadata["model"]["cell"] if metadata else _kind(model)
@@ -101,8 +110,7 @@ def _kind(model: keras.Model) -> str:
     return next((kinds[type(layer)] for layer in layers if type(layer) in kinds), "other")
 
 
-def _own_data(path: str | Path, metadata: Mapping[str, Any] | None) -> SequenceDataset:
-    source = (metadata or {}).get("data", {})
+def _own_data(path: str | Path, source: Mapping[str, Any]) -> SequenceDataset:
     if not source.get("data"):
         raise DataError(
             f"'{path}' does not say which data it was trained on; name it by --data NAME|PATH."

@@ -48,6 +48,22 @@ class StepCounter(Protocol):
         ...
 
 
+class StateReader(Protocol):
+    """A capability of recurrent classifiers: what they would answer after every step."""
+
+    def read_states(self, x: Array, mask: Array | None = None) -> tuple[Array, Array]:
+        """Return the logits at every state, and which states count.
+
+        Args:
+            x: float32 (num_examples, num_steps, num_features) or int32 (num_examples, num_steps).
+            mask: bool (num_examples, num_steps), True at the steps that count; None: all.
+
+        Returns:
+            float32 (num_examples, num_states, num_classes), and bool (num_examples, num_states).
+        """
+        ...
+
+
 class Attack(Protocol):
     """Anything that changes examples so that a classifier errs.
 

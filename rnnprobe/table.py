@@ -69,6 +69,7 @@ class Report:
         shown: What Markdown shows in its place; None shows the table itself.
         findings: Sentences below it.
         tables: More tables by key, below the findings.
+        left_out: Keys of tables that JSON holds and Markdown does not show.
         made_by: The last line: versions.
         facts: More plain values for JSON alone.
     """
@@ -81,6 +82,7 @@ class Report:
     made_by: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
     shown: Table | None = None
+    left_out: frozenset[str] = frozenset()
 
 
 def escape(text: str) -> str:
@@ -137,8 +139,8 @@ def to_markdown(report: Report) -> str:
     blocks.append(markdown_table(first) if first.rows else "Nothing to list.")
     if report.findings:
         blocks.append("\n".join(f"- {finding.sentence}" for finding in report.findings))
-    for table in report.tables.values():
-        if table.rows:
+    for key, table in report.tables.items():
+        if table.rows and key not in report.left_out:
             blocks += [f"**{table.title}**", markdown_table(table)]
     blocks.append(f"_{report.made_by}_")
     return "\n\n".join(blocks) + "\n"

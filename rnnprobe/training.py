@@ -80,7 +80,7 @@ class Training:
         self.model_spec = model_spec
         self.train_spec = train_spec
         make_deterministic()
-        _set_seed(train_spec.seed, users_code=is_users(model_spec.cell))
+        set_seed(train_spec.seed, users_code=is_users(model_spec.cell))
         self._program = (programs or Programs(dataset)).fresh(model_spec, train_spec)
         self.model = self._program.model
         self.failed = ""
@@ -307,11 +307,15 @@ class Training:
         return replace(run, metrics={**run.metrics, **measured})
 
 
-def _set_seed(seed: int, *, users_code: bool) -> None:
+def set_seed(seed: int, *, users_code: bool) -> None:
     """Let what Keras draws follow from the seed.
 
     Keras's layers draw by Python's generator. The seeds of TensorFlow and NumPy are for what the
     user's code may draw; TensorFlow's makes it prepare all its functions again (0.2 s).
+
+    Args:
+        seed: In [0, 2**32 - 1].
+        users_code: Whether layers draw that are not Keras's own.
     """
     if users_code:
         keras.utils.set_random_seed(seed)

@@ -314,3 +314,157 @@ def test_half_precision_has_logits_in_float32() -> None:
     logits, gradient = classifier.loss_gradient(X, LogOdds(np.zeros(9, np.int32)))
     assert logits.dtype == gradient.dtype == np.float32
     assert np.abs(gradient).sum(axis=(1, 2)).min() > 0
+
+
+def free(*stack: keras.layers.Layer) -> keras.Model:
+    return keras.Sequential([keras.Input((None, 3)), *stack])
+
+
+def with_a_deep_head() -> keras.Model:
+    recurrent = [layers.LSTM(5, return_sequences=True), layers.GRU(4)]
+    head = [layers.Dense(5), layers.BatchNormalization(), layers.Dropout(0.5)]
+    return free(*recurrent, *head, layers.Dense(3, activation="softmax"))
+
+
+STEPWISE: dict[str, Callable[[], keras.Model]] = {
+    "simple": lambda: free(layers.SimpleRNN(4), layers.Dense(3)),
+    "stacked, deep head, softmax": with_a_deep_head,
+    "nested, one sigmoid": lambda: keras.Sequential(
+        [free(layers.GRU(4)), keras.Sequential([layers.Dense(1, activation="sigmoid")])]
+    ),
+    "several cells behind a convolution": lambda: free(
+        layers.Conv1D(4, 2, padding="causal"),
+        layers.RNN([layers.GRUCell(3), layers.LSTMCell(4)]),
+        layers.Dense(3),
+    ),
+    "subclassed": Subclassed,
+}
+
+
+@pytest.mark.parametrize("name", STEPWISE)
+def test_logits_at_a_step_are_those_of_the_sequence_up_to_it(name: str) -> None:
+    keras.utils.set_random_seed(0)
+    model = STEPWISE[name]()
+    model(X)
+    rng = np.random.default_rng(1)
+    model.set_weights([rng.uniform(0.1, 1, w.shape) * (w + 0.3) for w in model.get_weights()])
+    classifier = KerasClassifier(model, batch_size=4)
+    found, counted = classifier.read_states(X)
+    assert found.dtype == np.float32
+    assert found.shape == (9, 5, classifier.num_classes)
+    assert counted.shape == (9, 5) and counted.all()
+    for length in range(1, 6):
+        expected = classifier.logits(X[:, :length])
+        assert found[:, length - 1] == pytest.approx(expected, abs=1e-5)
+    assert (found[:, -1] == classifier.logits(X)).all(), "to the last digit"
+    before = np.asarray(model(X))
+    assert before.shape[0] == 9, "the model stays as it was"
+
+
+def test_logits_at_a_token_are_those_of_the_word_up_to_it() -> None:
+    keras.utils.set_random_seed(0)
+    tokens = TOKENS.copy()
+    tokens[:3, 3:] = tokens[4] = tokens[5, :2] = tokens[6, 1] = 0  # behind, all, before, between
+    classifier = KerasClassifier(embedded())
+    found, counted = classifier.read_states(tokens)
+    assert (counted == (tokens != 0)).all()
+    for row, step in np.argwhere(counted):
+        begun = np.where(np.arange(5) <= step, tokens[row], 0)
+        expected = classifier.logits(begun[np.newaxis])[0]
+        assert found[row, step] == pytest.approx(expected, abs=1e-5)
+
+
+def test_padding_that_a_model_reads_counts_for_it() -> None:
+    words = keras.Sequential([keras.Input((5,), dtype="int32"), layers.Embedding(8, 4)])
+    classifier = KerasClassifier(keras.Sequential([words, layers.GRU(4), layers.Dense(3)]))
+    tokens = TOKENS.copy()
+    tokens[:, 3:] = 0
+    found, counted = classifier.read_states(tokens)
+    assert counted.all()
+    assert (found[:, -1] == classifier.logits(tokens)).all()
+
+
+def test_logits_by_step_follow_a_mask(masked: SequenceDataset) -> None:
+    from rnnprobe import ModelSpec, build_model
+
+    keras.utils.set_random_seed(0)
+    x, mask = masked.test.x, masked.test.mask
+    assert mask is not None
+    two_inputs = build_model(ModelSpec("gru", units=4, layers=2), masked)
+    for model in (two_inputs, free(layers.LSTM(4), layers.Dense(3))):
+        classifier = KerasClassifier(model)
+        found, counted = classifier.read_states(x, mask)
+        assert (counted == mask).all()
+        for length in (1, 2, 4):
+            cut = mask & (np.arange(6) < length)
+            rows = mask[:, length - 1]
+            expected = classifier.logits(x, cut)[rows]
+            assert found[rows, length - 1] == pytest.approx(expected, abs=1e-5)
+
+
+def test_logits_by_step_of_one_batch_size_with_a_state() -> None:
+    inputs = keras.Input(batch_shape=(4, 5, 3))
+    model = keras.Model(inputs, layers.Dense(3)(layers.GRU(4, stateful=True)(inputs)))
+    stateless = free(layers.GRU(4), layers.Dense(3))
+    stateless.set_weights(model.get_weights()[:5])
+    found = KerasClassifier(model).step_logits(X)
+    assert found == pytest.approx(KerasClassifier(stateless).step_logits(X), abs=1e-5)
+
+
+def test_a_convolution_with_strides_leaves_fewer_states() -> None:
+    model = free(layers.Conv1D(4, 2, strides=2), layers.GRU(4), layers.Dense(3))
+    classifier = KerasClassifier(model)
+    found = classifier.step_logits(X)
+    assert found.shape == (9, 2, 3)
+    assert found[:, 0] == pytest.approx(classifier.logits(X[:, :2]), abs=1e-5)
+
+
+def combined(what: Callable[..., object]) -> keras.Model:
+    inputs = keras.Input((5, 3))
+    return keras.Model(inputs, layers.Dense(3)(what(inputs)))
+
+
+def beside_the_mean(x: object) -> object:
+    return layers.Concatenate()([layers.GRU(4)(x), layers.GlobalAveragePooling1D()(x)])
+
+
+def behind_the_mean(x: object) -> object:
+    mean = layers.RepeatVector(5)(layers.GlobalAveragePooling1D()(x))
+    return layers.GRU(4)(layers.Concatenate()([x, mean]))
+
+
+def called_twice(x: object) -> object:
+    gru = layers.GRU(4)
+    return layers.Add()([gru(x), gru(layers.Rescaling(2.0)(x))])
+
+
+UNREADABLE: dict[str, Callable[..., object]] = {
+    "no recurrent layer of Keras's": layers.Flatten(),
+    r"every recurrent layer \('g'\) returns all its states": lambda x: layers.Flatten()(
+        layers.GRU(4, return_sequences=True, name="g")(x)
+    ),
+    r"2 recurrent layers that return one state \('a', 'b'\), not 1": lambda x: layers.Add()(
+        [layers.GRU(4, name="a")(x), layers.LSTM(4, name="b")(x)]
+    ),
+    "the layer 'both' is bidirectional": lambda x: layers.GRU(4)(
+        layers.Bidirectional(layers.GRU(4, return_sequences=True), name="both")(x)
+    ),
+    "the layer 'back' reads the sequence backwards": layers.GRU(4, go_backwards=True, name="back"),
+    r"'s' returns its inner states, too \(return_state\)": lambda x: layers.LSTM(
+        4, return_state=True, name="s"
+    )(x)[1],
+    "does not take a state alone as one example": beside_the_mean,
+    "the first state of the layer '.*' changes with the last step": behind_the_mean,
+    "calls its layer '.*' 2 times, expected once": called_twice,
+    "at the last state of the layer '.*' it gives other logits": lambda x: layers.UnitNormalization(
+        axis=0
+    )(layers.GRU(4)(x)),
+}
+
+
+@pytest.mark.parametrize("message", UNREADABLE)
+def test_a_head_that_takes_more_than_one_forward_state_is_refused(message: str) -> None:
+    keras.utils.set_random_seed(0)
+    classifier = KerasClassifier(combined(UNREADABLE[message]))
+    with pytest.raises(ModelError, match=f"cannot be applied to every hidden state: .*{message}"):
+        classifier.step_logits(X)

@@ -22,7 +22,7 @@ ROWS = (
     ("errors", "records", "protocols", "statistics", "table", "journal", "_registry", "_files",
      "_archive", "_versions", "optimizers", "losses", "paired", "__init__"),
     ("datasets", "attacks"),
-    ("backend", "cells", "baselines", "_signature", "_tracing"),
+    ("backend", "cells", "baselines", "_batches", "_signature", "_states", "_tracing"),
     ("models",),
     ("classifier",),
     ("programs", "evaluation"),

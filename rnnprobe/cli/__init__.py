@@ -17,6 +17,7 @@ COMMANDS = (
     "worker",
     "train",
     "confusions",
+    "compare",
     "attack",
     "synthesize",
     "harden",

@@ -11,6 +11,7 @@ from rnnprobe.cli._options import compose, csv_columns, data_options, import_opt
 
 if TYPE_CHECKING:
     from rnnprobe.opening import OpenedModel
+    from rnnprobe.records import SequenceDataset
 
 split_option = click.option(
     "--split",
@@ -26,7 +27,9 @@ model_data_options = compose(
 )
 
 
-def open_named(path: Path, options: dict[str, Any]) -> OpenedModel:
+def open_named(
+    path: Path, options: dict[str, Any], loaded: dict[str, SequenceDataset] | None = None
+) -> OpenedModel:
     """Load the model and the data that the options name; inside `keras_at_work`."""
     from rnnprobe.opening import open_model
 
@@ -37,4 +40,5 @@ def open_named(path: Path, options: dict[str, Any]) -> OpenedModel:
         limit_examples=options["limit_examples"],
         columns=csv_columns(options),
         imports=options["import"],
+        loaded=loaded,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +20,7 @@ from rnnprobe.cli._options import (
     seed_option,
 )
 from rnnprobe.cli._progress import Progress
+from rnnprobe.cli._several import refuse_named_twice, refuse_other_data
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -160,8 +161,7 @@ def _check_options(models: tuple[Path, ...], options: dict[str, Any]) -> None:
     if options["epsilon"] and not any(options["epsilon"]):
         raise click.UsageError("--epsilon got 0 alone, expected a number above 0 beside it.")
     if len(models) > 1:
-        if len({path.resolve() for path in models}) < len(models):
-            raise click.UsageError("A MODEL is named twice; one file is one model.")
+        refuse_named_twice(models)
         single = ("targeted", "timesteps", "export", "plots")
         given = [f"--{name}" for name in single if options[name]]
         if given:
@@ -286,8 +286,7 @@ def _compare(paths: tuple[Path, ...], output: Output, options: dict[str, Any]) -
             for number, path in enumerate(paths, start=1):
                 opened = open_named(path, options)
                 first = first or opened
-                if opened.dataset.digest != first.dataset.digest:
-                    _refuse_other_data(first, opened)
+                refuse_other_data(paths[0], first.dataset, path, opened.dataset, options)
                 budgets, attacks = _budgets(opened, options), _attacks(opened, options)
                 split = opened.dataset.splits[part]
                 study = study_attacks(
@@ -305,15 +304,6 @@ def _compare(paths: tuple[Path, ...], output: Output, options: dict[str, Any]) -
     )
     output.emit(report)
     return _gate(min(model.robust[-1] for model in models), options["fail_under"])
-
-
-def _refuse_other_data(first: OpenedModel, other: OpenedModel) -> NoReturn:
-    from rnnprobe.errors import DataError
-
-    raise DataError(
-        f"'{first.name}' and '{other.name}' know different data (digests {first.dataset.digest} "
-        f"and {other.dataset.digest}); name one for all by --data."
-    )
 
 
 def _gate(lowest: float, wanted: float | None) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,11 +16,44 @@ from rnnprobe.cli._options import (
     output_options,
     path_type,
     plots_option,
+    seed_option,
 )
+from rnnprobe.cli._progress import Progress
+from rnnprobe.confusions import PROBES
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from rnnprobe.confusions.mistakes import Mistakes
+    from rnnprobe.confusions.study import ConfusionStudy
+    from rnnprobe.records import SequenceDataset
+
+_DEFAULT_PROBES = tuple(name for name in PROBES if name != "labels")
+_FIGURES = (
+    "confusion_matrix.png",
+    "mistakes.png",
+    "pairs.png",
+    "reliability.png",
+    "decisions.png",
+)
+_MODELS_FIGURES = ("stability.png",)
+
+
+def _probes(ctx: click.Context, parameter: click.Parameter, text: str | None) -> Any:
+    del parameter
+    if text is None:
+        return None
+    names = tuple(name.strip() for name in text.split(","))
+    for name in names:
+        if name not in PROBES:
+            from rnnprobe._registry import unknown_name
+
+            raise click.UsageError(str(unknown_name("name in --what", name, list(PROBES))), ctx)
+    return names
 
 
 @click.command("confusions", cls=Command, short_help="Rank the pairs of classes it mistakes.")
-@click.argument("model", required=False, type=path_type())
+@click.argument("models", metavar="[MODEL]...", nargs=-1, type=path_type())
 @click.option(
     "--predictions",
     type=path_type(),
@@ -29,66 +62,205 @@ from rnnprobe.cli._options import (
 )
 @split_option
 @click.option(
+    "--what",
+    callback=_probes,
+    metavar="LIST",
+    help=f"What to ask, and print in full: {', '.join(PROBES)}; labels trains a model for each "
+    "fold.  [default: all but labels, in sentences]",
+)
+@click.option(
+    "--folds",
+    type=click.IntRange(min=2),
+    help="For labels: in how many parts the training examples are left out in turn.  [default: 5]",
+)
+@click.option(
     "--top",
     type=click.IntRange(min=1),
     default=10,
     show_default=True,
     help="How many pairs and mistakes to list.",
 )
+@click.option(
+    "--export",
+    type=path_type(),
+    metavar="FILE",
+    help="Also write all mistakes to this file, .npz or .csv.",
+)
+@seed_option
 @model_data_options
 @plots_option
 @output_options
-def command(model: Path | None, predictions: Path | None, **options: Any) -> None:
+def command(models: tuple[Path, ...], predictions: Path | None, **options: Any) -> None:
     """Rank the pairs of classes that MODEL mistakes for each other.
 
     MODEL is a .keras file. One that rnnprobe saved knows its data; for any other, name the data by
-    --data.
+    --data. Several MODELs, best of equal settings and different seeds, tell which pairs are
+    confused by all of them and which by one alone.
     """
-    if (model is None) == (predictions is None):
+    if (not models) == (predictions is None):
         raise click.UsageError("Give a MODEL, or --predictions FILE; one of them.")
-    figures = ("confusion_matrix.png", "mistakes.png")
-    output = Output.prepare(options, figures if model else figures[:1])
-    if model is not None:
-        _probe(model, output, options)
-    elif predictions is not None:
-        _read(predictions, output, options)
+    _check_options(models, options)
+    if predictions is not None:
+        _read(predictions, options)
+    elif len(models) == 1:
+        _probe(models[0], options)
+    else:
+        _set_side_by_side(models, options)
 
 
-def _probe(path: Path, output: Output, options: dict[str, Any]) -> None:
-    part = options["split"]
+def _check_options(models: tuple[Path, ...], options: dict[str, Any]) -> None:
+    export, what = options["export"], options["what"]
+    if export is not None and export.suffix not in (".npz", ".csv"):
+        raise click.UsageError(f"--export got '{export}', expected a name with .npz or .csv.")
+    if export is not None and export == options["output"]:
+        raise click.UsageError(f"--export and --output both name '{export}'; give two names.")
+    if len(models) != 1 and what is not None:
+        raise click.UsageError("--what is asked of one MODEL alone.")
+    if options["folds"] is not None and "labels" not in (what or ()):
+        raise click.UsageError("--folds goes with --what labels.")
+
+
+def _prepare(options: dict[str, Any], figures: tuple[str, ...]) -> Output:
+    output = Output.prepare(options, figures)
+    if options["export"] is not None:
+        output.check(options["export"])
+    return output
+
+
+def _export(
+    options: dict[str, Any],
+    mistakes: dict[str, Mistakes],
+    class_names: tuple[str, ...],
+    part: str,
+    dataset: SequenceDataset | None = None,
+) -> None:
+    if options["export"] is None:
+        return
+    from rnnprobe.reports.mistakes_export import export_mistakes
+
+    export_mistakes(options["export"], mistakes, class_names, part, dataset)
+    if not options["quiet"]:
+        click.echo(f"wrote {options['export']}", err=True)
+
+
+def _probe(path: Path, options: dict[str, Any]) -> None:
+    output = _prepare(options, _FIGURES)
     with keras_at_work(options["verbose"]):
-        from rnnprobe.confusions.pairs import find_confusions
+        from rnnprobe._archive import read_metadata
+        from rnnprobe.confusions.folds import fold_settings
+        from rnnprobe.confusions.mistakes import mistakes_of
+        from rnnprobe.confusions.study import study_confusions
 
         opened = open_named(path, options)
-        dataset = opened.dataset
-        confusions = find_confusions(opened.predict(part))
+        metadata, folds = read_metadata(path), options["folds"] or 5
+        with Progress("folds", folds, quiet=options["quiet"]) as progress:
+            study = study_confusions(
+                opened.classifier,
+                opened.dataset,
+                options["split"],
+                options["what"] or _DEFAULT_PROBES,
+                top=options["top"],
+                num_folds=folds,
+                settings=fold_settings(metadata),
+                seed=options["seed"],
+                say=progress.line,
+            )
 
-    from rnnprobe.reports._confusion_figures import confusion_matrix_figure, gallery_figure
     from rnnprobe.reports.confusions import confusions_report
     from rnnprobe.table import escape
 
     if output.plots:
-        matrix = confusion_matrix_figure(confusions, f"{opened.name} on {dataset.name}")
-        gallery = gallery_figure(confusions, dataset, part)
-        output.draw({"confusion_matrix.png": matrix, "mistakes.png": gallery})
-    report = confusions_report(
-        confusions, title=escape(opened.name), top=options["top"], part=part, dataset=dataset
+        output.draw(_figures(study, f"{opened.name} on {opened.dataset.name}"))
+    seed = metadata["train"]["seed"] if metadata and "train" in metadata else None
+    mistakes = mistakes_of(study.confusions.predictions, seed=seed)
+    names = opened.dataset.class_names
+    _export(options, {opened.name: mistakes}, names, options["split"], opened.dataset)
+    in_full = options["what"] or ()
+    output.emit(
+        confusions_report(study, title=escape(opened.name), top=options["top"], in_full=in_full)
     )
-    output.emit(report)
 
 
-def _read(path: Path, output: Output, options: dict[str, Any]) -> None:
+def _figures(study: ConfusionStudy, title: str) -> dict[str, Figure]:
+    from rnnprobe.reports._confusion_figures import (
+        confusion_matrix_figure,
+        gallery_figure,
+        reliability_figure,
+    )
+    from rnnprobe.reports._decisions import decisions_figure
+    from rnnprobe.reports._pair_figures import pairs_figure
+
+    confusions, part = study.confusions, study.part
+    figures = {"confusion_matrix.png": confusion_matrix_figure(confusions, title)}
+    if study.dataset is not None:
+        figures["mistakes.png"] = gallery_figure(confusions, study.dataset, part)
+        figures["pairs.png"] = pairs_figure(confusions, study.dataset, part)
+    if study.calibration is not None:
+        figures["reliability.png"] = reliability_figure(study.calibration, title)
+    if study.decisions is not None:
+        names = confusions.predictions.class_names
+        figures["decisions.png"] = decisions_figure(
+            study.decisions, study.pair_decisions, names, title
+        )
+    return figures
+
+
+def _set_side_by_side(paths: tuple[Path, ...], options: dict[str, Any]) -> None:
+    from rnnprobe.cli._several import open_several
+
+    output = _prepare(options, _MODELS_FIGURES)
+    with keras_at_work(options["verbose"]):
+        several = open_several(paths, options)
+
+    from rnnprobe.confusions.mistakes import mistakes_of
+    from rnnprobe.confusions.stability import find_stable
+    from rnnprobe.reports._stability_figure import stability_figure
+    from rnnprobe.reports.confusions_models import confusions_models_report
+
+    stability = find_stable(several.predictions)
+    if output.plots:
+        figure = stability_figure(
+            stability,
+            names=several.names,
+            title=f"{len(several.names)} models on {several.dataset.name}",
+            same_settings=several.same_settings,
+        )
+        output.draw({"stability.png": figure})
+    mistakes = {
+        name: mistakes_of(predictions, seed=seed)
+        for name, predictions, seed in zip(
+            several.names, several.predictions, several.seeds, strict=True
+        )
+    }
+    dataset, part = several.dataset, options["split"]
+    _export(options, mistakes, dataset.class_names, part, dataset)
+    output.emit(
+        confusions_models_report(
+            stability,
+            names=several.names,
+            same_settings=several.same_settings,
+            dataset=dataset,
+            part=part,
+            top=options["top"],
+        )
+    )
+
+
+def _read(path: Path, options: dict[str, Any]) -> None:
     given = [name for name in ("data", "layout", "limit_examples", "import") if options[name]]
     if given or options["split"] != "test" or csv_columns(options):
         raise click.UsageError("--predictions brings its own labels; name no data or model beside.")
-    from rnnprobe.confusions.pairs import find_confusions
+    output = _prepare(options, ("confusion_matrix.png", "reliability.png"))
+    from rnnprobe.confusions.mistakes import mistakes_of
     from rnnprobe.confusions.predictions import read_predictions
+    from rnnprobe.confusions.study import study_predictions
     from rnnprobe.reports.confusions import confusions_report
     from rnnprobe.table import escape
 
-    confusions = find_confusions(read_predictions(path))
+    predictions = read_predictions(path)
+    study = study_predictions(predictions)
     if output.plots:
-        from rnnprobe.reports._confusion_figures import confusion_matrix_figure
-
-        output.draw({"confusion_matrix.png": confusion_matrix_figure(confusions, path.name)})
-    output.emit(confusions_report(confusions, title=escape(path.name), top=options["top"]))
+        output.draw(_figures(study, path.name))
+    mistakes = {path.name: mistakes_of(predictions)}
+    _export(options, mistakes, predictions.class_names, options["split"])
+    output.emit(confusions_report(study, title=escape(path.name), top=options["top"]))

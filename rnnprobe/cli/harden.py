@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +19,18 @@ from rnnprobe.cli._options import (
     seed_option,
 )
 from rnnprobe.cli._progress import Progress
-from rnnprobe.hardening import ARMS
+from rnnprobe.hardening import ARMS, MISTAKES
 
 if TYPE_CHECKING:
     from rnnprobe.hardening.experiment import Hardening
+    from rnnprobe.hardening.mistakes import Mined
     from rnnprobe.opening import OpenedModel
+    from rnnprobe.records import Norm
 
 _DEFAULT_EPOCHS = 3
+_DEFAULT_FOLDS = 5
+_NORMS: tuple[Norm, ...] = ("linf", "l2")
+_EXPORTS = (".npz", ".csv")
 
 
 def _names(ctx: click.Context, parameter: click.Parameter, text: str) -> tuple[str, ...]:
@@ -55,7 +61,7 @@ class _Number(click.ParamType[float]):
         return number
 
 
-@click.command("harden", cls=Command, short_help="Train it to resist attacks, beside a control.")
+@click.command("harden", cls=Command, short_help="Train it on attacks or mistakes, with a control.")
 @click.argument("model", type=path_type())
 @click.option(
     "--with",
@@ -63,7 +69,7 @@ class _Number(click.ParamType[float]):
     default="pgd",
     show_default=True,
     metavar="LIST",
-    help=f"What to train on, an arm each: {', '.join(ARMS)}.",
+    help=f"What to train on: {', '.join(ARMS)}. Of {MISTAKES} there are several arms.",
 )
 @click.option(
     "--epsilon",
@@ -73,10 +79,22 @@ class _Number(click.ParamType[float]):
 )
 @click.option(
     "--norm",
-    type=click.Choice(("linf", "l2")),
-    default="linf",
-    show_default=True,
-    help="What measures a change: the largest of a value, or the root of the sum of squares.",
+    type=click.Choice(_NORMS),
+    help="What measures a change: the largest of a value, or the root of the sum of squares.  "
+    f"[default: {_NORMS[0]}]",
+)
+@click.option(
+    "--folds",
+    type=click.IntRange(min=2),
+    metavar="N",
+    help=f"For {MISTAKES}: folds of the training part, each predicted by a model trained on the "
+    f"others.  [default: {_DEFAULT_FOLDS}]",
+)
+@click.option(
+    "--export",
+    type=path_type(),
+    metavar="FILE",
+    help=f"For {MISTAKES}: write those that are trained on; .npz or .csv.",
 )
 @click.option(
     "--epochs",
@@ -116,23 +134,29 @@ class _Number(click.ParamType[float]):
 @model_data_options
 @output_options
 def command(model: Path, **options: Any) -> None:
-    """Train MODEL on examples that fool it, beside a control, and attack what came out.
+    """Train MODEL on examples that fool it, or on its mistakes, beside a control.
 
     MODEL is a .keras file; it stays as it is. Each arm, and a control trained on ordinary
-    examples, starts from its weights and makes the same number of updates. All are measured on the
-    test part: clean, and under attacks of rising strength, of which the last one counts.
+    examples, starts from its weights and makes the same number of updates. With pgd or fgsm all
+    are measured on the test part: clean, and under attacks of rising strength, of which the last
+    one counts. With mistakes, those of models of the same architecture on training examples that
+    they had not seen, accuracy is measured; `did not help` is a result.
     """
-    if options["epochs"] and options["steps"]:
-        raise click.UsageError("Give --epochs or --steps, not both.")
+    _check_options(options)
     output = Output.prepare(options)
-    target = options["model_out"]
+    target, export = options["model_out"], options["export"]
     if target is not None:
         if target.resolve() == model.resolve():
             raise click.UsageError("--model-out names MODEL itself; give another name.")
         output.check_model(target)
+    if export is not None:
+        output.check(export)
     with keras_at_work(options["verbose"]):
         opened = open_named(model, options)
-        found = _harden(opened, options)
+        mined = _mine(model, opened, options) if MISTAKES in options["with"] else None
+        if export is not None and mined is not None:
+            _export(export, opened, mined)
+        found = _harden(opened, mined, options)
         if target is not None:
             _save(target, model, opened, found, options["limit_examples"])
 
@@ -143,12 +167,59 @@ def command(model: Path, **options: Any) -> None:
     output.emit(harden_report(found, opened.dataset, title=escape(opened.name), model_file=file))
 
 
-def _harden(opened: OpenedModel, options: dict[str, Any]) -> Hardening:
-    from rnnprobe.hardening.arms import Schedule
+def _check_options(options: dict[str, Any]) -> None:
+    """Refuse options that would do nothing, and a file name of no known kind."""
+    if options["epochs"] and options["steps"]:
+        raise click.UsageError("Give --epochs or --steps, not both.")
+    adversarial = [name for name in ARMS if name != MISTAKES]
+    if options["with"] == (MISTAKES,):
+        for name in ("epsilon", "norm"):
+            if options[name] is not None:
+                raise click.UsageError(f"--{name} goes with --with {' or '.join(adversarial)}.")
+    if MISTAKES not in options["with"]:
+        for name in ("folds", "export"):
+            if options[name] is not None:
+                raise click.UsageError(f"--{name} goes with --with {MISTAKES}.")
+    export = options["export"]
+    if export is not None and export.suffix not in _EXPORTS:
+        raise click.UsageError(f"--export got '{export}', expected a name ending .npz or .csv.")
+
+
+def _mine(path: Path, opened: OpenedModel, options: dict[str, Any]) -> Mined:
+    from rnnprobe._archive import read_metadata
+    from rnnprobe.confusions.folds import fold_settings
+    from rnnprobe.hardening.mistakes import mine
+
+    total = options["folds"] or _DEFAULT_FOLDS
+    with Progress("folds", total, quiet=options["quiet"]) as progress:
+        return mine(
+            opened.classifier,
+            opened.dataset,
+            fold_settings(read_metadata(path)),
+            num_folds=total,
+            seed=options["seed"],
+            say=_counting(progress, total),
+        )
+
+
+def _export(path: Path, opened: OpenedModel, mined: Mined) -> None:
+    from rnnprobe.confusions.mistakes import mistakes_of
+    from rnnprobe.reports.mistakes_export import export_mistakes
+
+    found = mined.out_of_fold
+    mistakes = mistakes_of(found.predictions, seed=found.seed, fold=found.fold)
+    names = opened.dataset.class_names
+    export_mistakes(path, {opened.name: mistakes}, names, "train", opened.dataset)
+
+
+def _harden(opened: OpenedModel, mined: Mined | None, options: dict[str, Any]) -> Hardening:
     from rnnprobe.hardening.experiment import budget_for, harden, num_lines
+    from rnnprobe.hardening.trainer import Schedule
 
     names, repeats = options["with"], options["repeats"]
-    budget = budget_for(opened.dataset, options["epsilon"], options["norm"])
+    budget = None
+    if names != (MISTAKES,):
+        budget = budget_for(opened.dataset, options["epsilon"], options["norm"] or _NORMS[0])
     schedule = Schedule(
         epochs=options["epochs"] or _DEFAULT_EPOCHS,
         steps=options["steps"],
@@ -156,17 +227,30 @@ def _harden(opened: OpenedModel, options: dict[str, Any]) -> Hardening:
         learning_rate=options["learning_rate"],
         seed=options["seed"],
     )
-    total = num_lines(opened.dataset, names, repeats)
+    total = num_lines(opened.dataset, names, repeats, mined)
     with Progress("arms and measurements", total, quiet=options["quiet"]) as progress:
-        said: list[str] = []
-
-        def say(line: str) -> None:
-            said.append(line)
-            progress.line(line, completed=len(said), total=total)
-
+        say = _counting(progress, total)
         return harden(
-            opened.classifier, opened.dataset, budget, names, schedule, repeats=repeats, say=say
+            opened.classifier,
+            opened.dataset,
+            budget,
+            names,
+            schedule,
+            repeats=repeats,
+            mined=mined,
+            say=say,
         )
+
+
+def _counting(progress: Progress, total: int) -> Callable[[str], None]:
+    """Return what shows a line and counts it as a piece of the work."""
+    said: list[str] = []
+
+    def say(line: str) -> None:
+        said.append(line)
+        progress.line(line, completed=len(said), total=total)
+
+    return say
 
 
 def _save(

@@ -1,1 +1,4 @@
 """What a classifier gets wrong."""
+
+PROBES = ("pairs", "slices", "calibration", "decisions", "labels")
+"""What can be asked of the mistakes of one model."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from rnnprobe.datasets._raw import example_keys
-from rnnprobe.records import Split
+from rnnprobe.records import SequenceDataset, Split
 
 
 def split_keys(split: Split) -> list[bytes]:
@@ -14,6 +14,11 @@ def split_keys(split: Split) -> list[bytes]:
     if split.x.ndim == 2:  # padding may be longer in one part than in another
         return example_keys(split.x, split.x != 0)
     return example_keys(split.x, split.mask)
+
+
+def dataset_keys(dataset: SequenceDataset) -> dict[str, list[bytes]]:
+    """Return `split_keys` of each part, by its name."""
+    return {part: split_keys(split) for part, split in dataset.splits.items()}
 
 
 def look_up_accuracy(pairs: Iterable[tuple[bytes, int]]) -> tuple[float, int]:

@@ -1,19 +1,22 @@
-"""How often a classifier is right, and stays right under stale, fresh and adaptive attack."""
+"""How often a classifier is right, what it errs in, and whether it stays right under attack."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from rnnprobe.attacks.apgd import APGD
 from rnnprobe.attacks.pgd import PGD
 from rnnprobe.attacks.square import Square
+from rnnprobe.confusions.pairs import ConfusedPair
+from rnnprobe.hardening.mistakes import along
 from rnnprobe.protocols import Attack, Classifier
 from rnnprobe.records import Array, Budget, Split
 
-COLUMNS = ("clean", "stale", "fresh", "adaptive")
+ATTACKED = ("stale", "fresh", "adaptive")
+ERRORS = ("mined", "other")
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,13 @@ class Measured:
 
     Args:
         name: What was measured.
+        predicted: int64 (num_examples,), the classes of the examples as they are.
         clean: bool (num_examples,), right as they are.
-        stale: bool (num_examples,), right also as the examples made against the model before.
+        mined: bool (num_examples,), wrong as they are along one of the mined pairs; None where
+            there are none, like the next.
+        other: bool (num_examples,), wrong as they are in any other way.
+        stale: bool (num_examples,), right also as the examples made against the model before;
+            None where nothing was attacked, like the next two.
         fresh: bool (num_examples,), right also under the attack on the row itself.
         adaptive: bool (num_examples,), right under each of stale, fresh and the further attacks.
         broken_by: Of the examples that are right, how many each attack was the first to break.
@@ -60,16 +68,29 @@ class Measured:
     """
 
     name: str
+    predicted: Array
     clean: Array
-    stale: Array
-    fresh: Array
-    adaptive: Array
+    mined: Array | None = None
+    other: Array | None = None
+    stale: Array | None = None
+    fresh: Array | None = None
+    adaptive: Array | None = None
     broken_by: Mapping[str, int] = field(default_factory=dict)
     own: float | None = None
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What was measured: `clean`, and those of `ERRORS` and `ATTACKED` that are not None."""
+        more = (name for name in (*ERRORS, *ATTACKED) if getattr(self, name) is not None)
+        return ("clean", *more)
+
+    def hits(self, column: str) -> Array:
+        """Return bool (num_examples,), one of `columns`."""
+        return np.asarray(getattr(self, column), bool)
+
     def share(self, column: str) -> float:
-        """Return the share of examples that are True in one of `COLUMNS`, in [0, 1]."""
-        return float(getattr(self, column).mean())
+        """Return the share of examples that are True in one of `columns`, in [0, 1]."""
+        return float(self.hits(column).mean())
 
 
 def correct(model: Classifier, x: Array, split: Split) -> Array:
@@ -111,13 +132,22 @@ class Judge:
     Args:
         before: The model before; its stale examples are made here.
         split: The examples.
-        budget: How much may change.
+        budget: How much the attacks may change; None attacks nothing.
         attacks: With what.
+        pairs: The mined pairs; none tells no errors apart.
     """
 
-    def __init__(self, before: Classifier, split: Split, budget: Budget, attacks: Attacks) -> None:
-        self._split, self._budget, self._attacks = split, budget, attacks
-        self._stale = attacks.stale(before, split.x, split.y, budget, mask=split.mask)
+    def __init__(
+        self,
+        before: Classifier,
+        split: Split,
+        budget: Budget | None,
+        attacks: Attacks,
+        pairs: tuple[ConfusedPair, ...] = (),
+    ) -> None:
+        self._split, self._budget, self._attacks, self._pairs = split, budget, attacks, pairs
+        if budget is not None:
+            self._stale = attacks.stale(before, split.x, split.y, budget, mask=split.mask)
 
     def measure(
         self,
@@ -135,8 +165,25 @@ class Judge:
             gradient_from: The same with a better gradient for the adaptive attack; None: `model`.
             own: The attack that it was trained on.
         """
-        split, budget, attacks = self._split, self._budget, self._attacks
-        clean = correct(model, split.x, split)
+        y = self._split.y
+        predicted = model.logits(self._split.x, self._split.mask).argmax(axis=1)
+        plain = Measured(name, predicted, predicted == y)
+        if self._pairs:
+            mined = along(self._pairs, y, predicted)
+            plain = replace(plain, mined=mined, other=~plain.clean & ~mined)
+        if self._budget is None:
+            return plain
+        return self._attacked(plain, model, self._budget, gradient_from, own)
+
+    def _attacked(
+        self,
+        plain: Measured,
+        model: Classifier,
+        budget: Budget,
+        gradient_from: Classifier | None,
+        own: Attack | None,
+    ) -> Measured:
+        split, attacks, clean = self._split, self._attacks, plain.clean
         stale = clean & correct(model, self._stale, split)
         fresh = resists(attacks.fresh, model, split, budget, among=clean)
         left = {"stale": stale, "fresh": stale & fresh}
@@ -151,4 +198,6 @@ class Judge:
         share = None
         if own is not None:
             share = float(resists(own, model, split, budget, among=clean).mean())
-        return Measured(name, clean, stale, fresh, left["square"], broken, share)
+        return replace(
+            plain, stale=stale, fresh=fresh, adaptive=left["square"], broken_by=broken, own=share
+        )

@@ -55,10 +55,11 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def plain(text: str) -> str:
+def plain(text: str, longest: int = 24) -> str:
     """Return a name as matplotlib shows it literally, on one line, not too long."""
-    printable = "".join(c if c.isprintable() else "·" for c in text).replace("$", r"\$")
-    return printable if len(printable) <= 24 else printable[:23] + "…"
+    printable = "".join(c if c.isprintable() else "·" for c in text)
+    shown = printable if len(printable) <= longest else printable[: longest - 1] + "…"
+    return shown.replace("$", r"\$")
 
 
 def examples_figure(dataset: SequenceDataset, part: str, top: int) -> Figure:

@@ -1,67 +1,60 @@
-"""The report of `rnnprobe confusions`."""
+"""The report of `rnnprobe confusions` on one model."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from rnnprobe._versions import made_by
-from rnnprobe.confusions.pairs import ConfusedPair, Confusions
-from rnnprobe.records import SequenceDataset
+from rnnprobe.confusions import PROBES
+from rnnprobe.confusions.study import ConfusionStudy
 from rnnprobe.reports._common import accuracy_finding, data_phrase
-from rnnprobe.table import Column, Finding, Report, Table
-
-_SHOWN_EXAMPLES = 5
-
-_PAIR_COLUMNS = (
-    Column("rank", "#", "integer"),
-    Column("true", "true"),
-    Column("predicted", "predicted"),
-    Column("count", "count", "integer"),
-    Column("support", "of", "integer"),
-    Column("share", "share", "decimal", 3),
-    Column("low", "95 % from", "decimal", 3),
-    Column("high", "to", "decimal", 3),
-    Column("reverse", "reverse", "integer"),
-    Column("mean_confidence", "mean confidence", "decimal", 2),
-    Column("examples", "examples"),
+from rnnprobe.reports._confusion_tables import (
+    asymmetry_finding,
+    calibration_findings,
+    calibration_table,
+    ceiling_findings,
+    excess_finding,
+    pair_table,
+    slices_finding,
+    slices_table,
+    for_reading,
 )
+from rnnprobe.reports._decisions import decisions_findings, decisions_tables
+from rnnprobe.table import Column, Finding, Report, Table, escape
+
+_TABLES = {
+    "slices": ("slices",),
+    "calibration": ("calibration",),
+    "decisions": ("accuracy_by_share", "decisions_by_pair"),
+}
 
 
 def confusions_report(
-    confusions: Confusions,
-    *,
-    title: str,
-    top: int = 10,
-    part: str = "test",
-    dataset: SequenceDataset | None = None,
+    study: ConfusionStudy, *, title: str, top: int = 10, in_full: Collection[str] = PROBES
 ) -> Report:
-    """Return the ranked pairs, the accuracy, and the most confident mistakes.
+    """Return the ranked pairs, the most confident mistakes, and what else was asked for.
 
     Args:
-        confusions: What was found.
+        study: What was found.
         title: What was probed, Markdown.
-        top: How many pairs and mistakes to list.
-        part: The part of the data set.
-        dataset: The data; None where predictions came from a file.
+        top: How many pairs, mistakes and suspected labels to list.
+        in_full: Of which probes Markdown shows the tables, beside the sentences.
     """
+    confusions, dataset = study.confusions, study.dataset
     names = confusions.predictions.class_names
-    shown = confusions.pairs[:top]
-    total, mistakes = confusions.total, len(confusions.mistakes)
-    on = f" on {data_phrase(dataset)}, {part} part" if dataset else ""
-    pairs_note = f"Confused pairs: {len(confusions.pairs)}"
-    if len(shown) < len(confusions.pairs):
-        pairs_note += f", the {len(shown)} most frequent above (--top)"
-    findings = (
-        accuracy_finding("accuracy", "Accuracy:", confusions.correct, total),
-        Finding("mistakes", f"Mistakes: {mistakes:,} of {total:,}", mistakes),
-        Finding("num_pairs", pairs_note, len(confusions.pairs)),
-    )
+    on = f" on {data_phrase(dataset)}, {study.part} part" if dataset else ""
+    main = pair_table(confusions, top, study.conflicts)
+    tables = {"most_confident_mistakes": _mistakes_table(study, top), **_more_tables(study, top)}
+    left_out = {key for name, keys in _TABLES.items() if name not in in_full for key in keys}
     return Report(
         command="confusions",
-        caption=f"**Confusions** of {title}{on} (n = {total:,})",
-        main=Table(_PAIR_COLUMNS, tuple(_row(i, pair, names) for i, pair in enumerate(shown, 1))),
-        findings=findings,
-        tables={"most_confident_mistakes": _mistakes_table(confusions, top, dataset, part)},
+        caption=f"**Confusions** of {title}{on} (n = {confusions.total:,})",
+        main=main,
+        shown=for_reading(main),
+        findings=tuple(_findings(study, top)),
+        tables=tables,
+        left_out=frozenset(left_out),
         made_by=made_by(),
         facts={
             "classes": list(names),
@@ -71,26 +64,56 @@ def confusions_report(
     )
 
 
-def _row(rank: int, pair: ConfusedPair, names: tuple[str, ...]) -> tuple[Any, ...]:
-    return (
-        rank,
-        names[pair.true],
-        names[pair.predicted],
-        pair.count,
-        pair.support,
-        pair.share,
-        pair.interval.low,
-        pair.interval.high,
-        pair.reverse,
-        pair.mean_confidence,
-        pair.examples[:_SHOWN_EXAMPLES],
-    )
+def _findings(study: ConfusionStudy, top: int) -> list[Finding]:
+    confusions = study.confusions
+    total, mistakes = confusions.total, len(confusions.mistakes)
+    pairs_note = f"Confused pairs: {len(confusions.pairs)}"
+    if top < len(confusions.pairs):
+        pairs_note += f", the {top} most frequent above (--top)"
+    findings: list[Finding | None] = [
+        accuracy_finding("accuracy", "Accuracy:", confusions.correct, total),
+        *(ceiling_findings(study.conflicts, confusions) if study.conflicts else ()),
+        Finding("mistakes", f"Mistakes: {mistakes:,} of {total:,}", mistakes),
+        Finding("num_pairs", pairs_note, len(confusions.pairs)),
+        asymmetry_finding(confusions),
+        excess_finding(confusions),
+    ]
+    if study.slices is not None:
+        findings.append(slices_finding(study.slices))
+    if study.calibration is not None:
+        findings += calibration_findings(study.calibration)
+    if study.decisions is not None:
+        findings += decisions_findings(study.decisions, study.pair_decisions)
+    if study.undecided:
+        sentence = f"When it decided cannot be told. {escape(study.undecided)}"
+        findings.append(Finding("undecided", sentence, study.undecided))
+    if study.suspects is not None:
+        from rnnprobe.reports._labels import suspects_findings  # brings Keras
+
+        findings += suspects_findings(study.suspects, study.opinion)
+    return [finding for finding in findings if finding is not None]
 
 
-def _mistakes_table(
-    confusions: Confusions, top: int, dataset: SequenceDataset | None, part: str
-) -> Table:
-    predictions = confusions.predictions
+def _more_tables(study: ConfusionStudy, top: int) -> dict[str, Table]:
+    tables: dict[str, Table] = {}
+    if study.decisions is not None:
+        names = study.confusions.predictions.class_names
+        tables |= decisions_tables(study.decisions, study.pair_decisions, names)
+    if study.slices is not None:
+        found = slices_table(study.slices)
+        if found is not None:
+            tables["slices"] = found
+    if study.calibration is not None:
+        tables["calibration"] = calibration_table(study.calibration)
+    if study.suspects is not None and study.dataset is not None:
+        from rnnprobe.reports._labels import suspects_table
+
+        tables["suspects"] = suspects_table(study.suspects, study.dataset, top, study.opinion)
+    return tables
+
+
+def _mistakes_table(study: ConfusionStudy, top: int) -> Table:
+    predictions, dataset = study.confusions.predictions, study.dataset
     names, probabilities = predictions.class_names, predictions.probabilities
     has_text = dataset is not None and dataset.kind == "tokens"
     columns = [
@@ -103,7 +126,7 @@ def _mistakes_table(
     if has_text:
         columns.append(Column("text", "text"))
     rows = []
-    for index in confusions.mistakes[:top]:
+    for index in study.confusions.mistakes[:top]:
         true, predicted = int(predictions.y[index]), int(predictions.predicted[index])
         row: tuple[Any, ...] = (
             index,
@@ -113,6 +136,6 @@ def _mistakes_table(
             float(probabilities[index, true]),
         )
         if dataset is not None and has_text:
-            row = (*row, dataset.text(dataset.splits[part].x[index]))
+            row = (*row, dataset.text(dataset.splits[study.part].x[index]))
         rows.append(row)
     return Table(tuple(columns), tuple(rows), "Most confident mistakes")

@@ -8,28 +8,44 @@ from typing import Any
 import numpy as np
 
 from rnnprobe._versions import made_by
-from rnnprobe.hardening.arms import AdversarialExamples
-from rnnprobe.hardening.evaluation import COLUMNS, Measured
-from rnnprobe.hardening.experiment import CONTROL, Hardening
-from rnnprobe.paired import Paired, compare_paired
+from rnnprobe.datasets._conflicts import split_keys
+from rnnprobe.hardening.arms import CONTROL, AdversarialExamples
+from rnnprobe.hardening.comparison import Comparison, Row
+from rnnprobe.hardening.evaluation import ATTACKED
+from rnnprobe.hardening.experiment import THRESHOLD, Hardening
 from rnnprobe.records import SequenceDataset
 from rnnprobe.reports._common import counted, data_phrase
+from rnnprobe.reports._harden_mistakes import (
+    VERDICTS,
+    mined_findings,
+    mined_tables,
+    paired_cells,
+    paired_text,
+    pool_phrase,
+)
 from rnnprobe.statistics import wilson_interval
 from rnnprobe.table import Column, Finding, Report, Table, escape
 
-_TITLES = ("clean accuracy", "robust: stale", "robust: fresh", "robust: adaptive")
+_TITLES = {
+    "clean": "clean accuracy",
+    "mined": "mistakes of mined pairs",
+    "other": "other mistakes",
+    "stale": "robust: stale",
+    "fresh": "robust: fresh",
+    "adaptive": "robust: adaptive",
+}
+_MEASURES = {"clean": "accuracy", "adaptive": "adaptive robust accuracy"}
 # Below these gaps, and of so few examples, it is no news that one attack finds what another missed.
 _LEAST_GAP, _LEAST_EXAMPLES = 0.02, 5
 # An arm that keeps so much under its own attack, and so small a part of that under PGD's.
 _LEAST_OWN, _OVERFITTED = 0.2, 0.25
-
-_Row = tuple[Measured, ...]
+_ENOUGH = 5  # repeats; the t value of fewer is above 2.7
 
 
 def harden_report(
     found: Hardening, dataset: SequenceDataset, *, title: str, model_file: str | None = None
 ) -> Report:
-    """Return the accuracy of each model under each attack, and whether the training helped.
+    """Return what each model gets right, under each attack, and whether the training helped.
 
     Args:
         found: What `harden` found.
@@ -37,131 +53,167 @@ def harden_report(
         title: The model's name, Markdown.
         model_file: Where the last arm's model was saved; None where it was not.
     """
-    rows = _rows(found)
-    total, budget = len(found.before.clean), found.budget
-    repeats = len(found.arms[CONTROL])
-    findings = [
-        *_verdicts(found),
-        *(finding for row in rows for finding in _warnings(row)),
-        *_settings(found, repeats),
-    ]
+    rows = list(found.rows.values())
+    compared = found.comparisons()
+    findings = [*mined_findings(found, compared), *_verdicts(found, compared)]
+    if found.budget is not None:
+        judged = (CONTROL, *found.sources, THRESHOLD)
+        findings += [one for name in judged for one in _warnings(found.rows.get(name, ()))]
+    findings += [*_settings(found), _tests(found, dataset, len(compared))]
     if model_file is not None:
         name = list(found.arms)[-1]
-        sentence = f"Model: {escape(model_file)}, of the arm {name}" + ", repeat 1" * (repeats > 1)
+        first = ", repeat 1" * (len(found.arms[CONTROL]) > 1)
+        sentence = f"Model: {escape(model_file)}, of the arm {name}{first}"
         findings.append(Finding("model", sentence, model_file))
     return Report(
         command="harden",
-        caption=(
-            f"**Harden** {title} on {data_phrase(dataset)}, test part (n = {total:,}), "
-            f"{budget.norm}, epsilon {budget.epsilon:g}, seed {found.schedule.seed}: share right, "
-            "as it is and under attack by examples made against the model before (stale), by PGD "
-            "on the model itself (fresh), and by the worst of these and stronger ones that know "
-            f"the defence (adaptive){', with 95 % intervals' if repeats == 1 else ''}"
-        ),
+        caption=_caption(found, dataset, title),
         main=_main_table(rows),
         shown=_shown_table(rows),
         findings=tuple(findings),
+        tables={"paired": _paired_table(compared), **mined_tables(found, dataset)},
         made_by=made_by(),
         facts={"digest": dataset.digest, "repeats": _facts(rows)},
     )
 
 
-def _rows(found: Hardening) -> list[_Row]:
-    """Return the table's rows in order, each with one measurement a repeat."""
-    threshold = [(found.threshold,)] if found.threshold is not None else []
-    return [(found.before,), *found.arms.values(), *threshold]
+def _caption(found: Hardening, dataset: SequenceDataset, title: str) -> str:
+    budget, total = found.budget, len(found.before.clean)
+    repeats = len(found.arms[CONTROL])
+    attacked = "" if budget is None else f"{budget.norm}, epsilon {budget.epsilon:g}, "
+    measured = "share right" + (" as it is" if budget is not None else "")
+    if found.mined is not None:
+        measured += ", share wrong along the pairs of classes mined from the training part"
+        measured += ", share wrong otherwise"
+    if budget is not None:
+        measured += (
+            ", and share right under attack by examples made against the model before (stale), by "
+            "PGD on the model itself (fresh), and by the worst of these and stronger ones that "
+            "know the defence (adaptive)"
+        )
+    if repeats == 1:
+        spread = ", with 95 % intervals"
+    else:
+        spread = ", mean ± standard deviation over the repeats, of one model a 95 % interval"
+    return (
+        f"**Harden** {title} on {data_phrase(dataset)}, test part (n = {total:,}), "
+        f"{attacked}seed {found.schedule.seed}: {measured}{spread}"
+    )
 
 
-def _main_table(rows: list[_Row]) -> Table:
+def _titles(rows: list[Row]) -> dict[str, str]:
+    titles = {name: _TITLES[name] for name in rows[0][0].columns}
+    return titles if "adaptive" in titles else {**titles, "clean": "test accuracy"}
+
+
+def _main_table(rows: list[Row]) -> Table:
     columns = [
         Column("model", "model"),
         Column("repeats", "repeats", "integer"),
         Column("examples", "examples", "integer"),
     ]
-    for name, title in zip(COLUMNS, _TITLES, strict=True):
+    for name, title in _titles(rows).items():
         columns.append(Column(name, title, "decimal"))
         columns += [Column(f"{name}_{part}", part, "decimal") for part in ("low", "high", "sd")]
     cells = []
     for row in rows:
         cell: list[Any] = [row[0].name, len(row), len(row[0].clean)]
-        for name in COLUMNS:
+        for name in row[0].columns:
             cell += _numbers(row, name)
         cells.append(tuple(cell))
     return Table(tuple(columns), tuple(cells))
 
 
-def _numbers(row: _Row, column: str) -> list[float | None]:
+def _numbers(row: Row, column: str) -> list[float | None]:
     """Return mean, Wilson interval of one model, and standard deviation of several."""
     shares = [one.share(column) for one in row]
     if len(row) > 1:
         return [float(np.mean(shares)), None, None, float(np.std(shares, ddof=1))]
-    hits = getattr(row[0], column)
+    hits = row[0].hits(column)
     return [shares[0], *wilson_interval(int(hits.sum()), len(hits)), None]
 
 
-def _shown_table(rows: list[_Row]) -> Table:
+def _shown_table(rows: list[Row]) -> Table:
+    titles = _titles(rows)
     columns = [Column("model", "model")]
-    columns += [
-        Column(name, title, "markdown") for name, title in zip(COLUMNS, _TITLES, strict=True)
-    ]
-    cells = [(row[0].name, *(_cell(row, name) for name in COLUMNS)) for row in rows]
+    columns += [Column(name, title, "markdown") for name, title in titles.items()]
+    cells = [(row[0].name, *(_cell(row, name) for name in titles)) for row in rows]
     return Table(tuple(columns), tuple(cells))
 
 
-def _cell(row: _Row, column: str) -> str:
+def _cell(row: Row, column: str) -> str:
     mean, low, high, deviation = _numbers(row, column)
     if deviation is not None:
         return f"{mean:.4f} ± {deviation:.4f} (n = {len(row)})"
     return f"{mean:.4f} [{low:.3f}, {high:.3f}]"
 
 
-def _verdicts(found: Hardening) -> list[Finding]:
-    """Say of each arm whether it helped, and what it cost, beside the control."""
-    findings = []
-    control = found.arms[CONTROL]
-    for name in found.sources:
-        arm = found.arms[name]
-        findings.append(_robustness(f"helped_{name}", name, arm, control, "the control's"))
-        findings.append(_cost(f"clean_{name}", name, arm, control))
-    if found.threshold is not None:
-        arm, before = (found.threshold,), (found.before,)
-        whose = "that of the model without it"
-        findings.append(_robustness("helped_threshold", "the input threshold", arm, before, whose))
+def _paired_table(compared: tuple[Comparison, ...]) -> Table:
+    columns = (
+        Column("first", "first"),
+        Column("second", "second"),
+        Column("measure", "measure"),
+        Column("difference", "first less second", "decimal"),
+        Column("low", "95 % from", "decimal"),
+        Column("high", "to", "decimal"),
+        Column("p_value", "p", "general"),
+        Column("p_holm", "p (Holm)", "general"),
+        Column("verdict", "first is"),
+    )
+    said = {1: "better", 0: "not measurably different", -1: "worse"}
+    rows = tuple(
+        (
+            one.first,
+            one.second,
+            _MEASURES[one.measure],
+            *paired_cells(one.paired),
+            one.paired.p_value,
+            one.p_holm,
+            said[one.sign],
+        )
+        for one in compared
+    )
+    return Table(columns, rows, "Paired comparisons")
+
+
+def _verdicts(found: Hardening, compared: tuple[Comparison, ...]) -> list[Finding]:
+    """Say of each adversarial arm whether it helped, and what it cost, beside the control."""
+    repeats, findings = len(found.arms[CONTROL]), []
+    for one in compared:
+        if one.first == THRESHOLD:
+            lead = f"the input threshold {VERDICTS[one.sign]}: adaptive robust accuracy less "
+            lead += "that of the model without it"
+            findings.append(_paired_finding("helped_threshold", lead, one, 1))
+        elif one.first in found.sources and one.measure == "adaptive":
+            lead = f"{one.first} {VERDICTS[one.sign]}: adaptive robust accuracy less the control's"
+            findings.append(_paired_finding(f"helped_{one.first}", lead, one, repeats))
+        elif one.first in found.sources:
+            said = {1: "gained clean accuracy", -1: "cost clean accuracy"}
+            cost = said.get(one.sign, "cost no clean accuracy that could be measured")
+            lead = f"{one.first} {cost}: less the control's"
+            findings.append(_paired_finding(f"clean_{one.first}", lead, one, repeats))
     return findings
 
 
-def _robustness(key: str, name: str, arm: _Row, other: _Row, whose: str) -> Finding:
-    paired = compare_paired(*([one.adaptive for one in row] for row in (arm, other)))
-    said = {1: "**helped**", 0: "**did not help** measurably", -1: "**did harm**"}[paired.sign]
-    lead = f"{name} {said}: adaptive robust accuracy less {whose}"
-    return _paired_finding(key, lead, paired, arm, other)
-
-
-def _cost(key: str, name: str, arm: _Row, control: _Row) -> Finding:
-    paired = compare_paired(*([one.clean for one in row] for row in (arm, control)))
-    said = {1: "gained clean accuracy", 0: "cost no clean accuracy that could be measured"}
-    lead = f"{name} {said.get(paired.sign, 'cost clean accuracy')}: less the control's"
-    return _paired_finding(key, lead, paired, arm, control)
-
-
-def _paired_finding(key: str, lead: str, paired: Paired, arm: _Row, other: _Row) -> Finding:
-    repeats = len(arm)
-    interval = f"{paired.difference:+.4f} [{paired.low:+.4f}, {paired.high:+.4f}]"
+def _paired_finding(key: str, lead: str, one: Comparison, repeats: int) -> Finding:
+    paired = one.paired
     if repeats > 1:
         test = f", paired t test over {repeats} repeats, p = {paired.p_value:.2g}"
     else:
         only = counted(paired.gained, "example")
         test = (
-            f", {only} right with {arm[0].name} alone, {paired.lost:,} with {other[0].name} alone, "
+            f", {only} right with {one.first} alone, {paired.lost:,} with {one.second} alone, "
             f"exact McNemar test, p = {paired.p_value:.2g}"
         )
-    value = {**paired._asdict(), "sign": paired.sign}
-    return Finding(key, f"{lead} {interval}{test}", value)
+    value = {**paired._asdict(), "p_holm": one.p_holm, "sign": one.sign}
+    return Finding(key, f"{lead} {paired_text(paired)}{test}, adjusted {one.p_holm:.2g}", value)
 
 
-def _warnings(row: _Row) -> list[Finding]:
+def _warnings(row: Row) -> list[Finding]:
     """Say where an easier attack flatters: a masked gradient, stale examples, overfitting."""
-    means = {name: float(np.mean([one.share(name) for one in row])) for name in COLUMNS}
+    if not row:
+        return []
+    means = {name: float(np.mean([one.share(name) for one in row])) for name in ATTACKED}
     name, adaptive, findings = row[0].name, means["adaptive"], []
     key = name.replace(" + ", "_").replace(" ", "_")
     for column, reason in (
@@ -170,7 +222,7 @@ def _warnings(row: _Row) -> list[Finding]:
     ):
         gap = means[column] - adaptive
         enough = round(gap * len(row[0].clean) * len(row)) >= _LEAST_EXAMPLES
-        if name != "before" and gap > _LEAST_GAP and enough:
+        if gap > _LEAST_GAP and enough:
             sentence = (
                 f"{name}: {column} says {means[column]:.4f}, adaptive {adaptive:.4f}; do not "
                 f"believe the former, {reason}"
@@ -188,39 +240,79 @@ def _warnings(row: _Row) -> list[Finding]:
     return findings
 
 
-def _settings(found: Hardening, repeats: int) -> list[Finding]:
-    schedule, attacks = found.schedule, found.attacks
+def _settings(found: Hardening) -> list[Finding]:
+    schedule, repeats = found.schedule, len(found.arms[CONTROL])
     training = {
         name: _settings_of(source.attack)
         for name, source in found.sources.items()
         if isinstance(source, AdversarialExamples)
     }
     trained = (
-        f"Trained: {counted(found.num_updates, 'update')} of {schedule.batch_size} examples an "
-        f"arm, Adam, learning rate {schedule.learning_rate:g}, {counted(repeats, 'repeat')}; from "
-        "the weights before, on the same batches in the same order, the control on them as they "
-        "are, "
-        + ", ".join(f"{name} on fresh `{text}`" for name, text in training.items())
-        + "; p-values are not adjusted for several arms" * (len(training) > 1)
-        + "; a step size is a share of epsilon, of each attack the point of largest loss is kept"
+        f"Trained: {counted(found.num_updates, 'update')} of at most {schedule.batch_size} examples"
+        f" an arm, Adam, learning rate {schedule.learning_rate:g}, {counted(repeats, 'repeat')}; "
+        f"all arms from the weights before{pool_phrase(found)}"
     )
+    if training:
+        trained += (
+            "; on the same batches in the same order, the control on them as they are, "
+            + ", ".join(f"{name} on fresh `{text}`" for name, text in training.items())
+            + "; a step size is a share of epsilon, of each attack the point of largest loss is "
+            "kept"
+        )
+    value = {"updates": found.num_updates, "repeats": repeats, "arms": training}
+    value |= {"pool_sizes": dict(found.pool_sizes), **dataclasses.asdict(schedule)}
+    attacked = [] if found.budget is None else _attacked(found)
+    return [Finding("trained", trained, value), *attacked]
+
+
+def _attacked(found: Hardening) -> list[Finding]:
+    attacks = found.attacks
     used = {name: _settings_of(getattr(attacks, name)) for name in vars(attacks)}
     attacked = (
         f"Attacked: stale by `{used['stale']}` against the model before; fresh by "
         f"`{used['fresh']}` by the row's true gradient; adaptive is the worst case of stale, "
         f"fresh, `{used['gradient']}`, which passes the threshold straight through, and "
         f"`{used['search']}`; an example that is wrong as it is counts as not "
-        "robust, and a stronger attack may find more; intervals are of 95 %"
+        "robust, and a stronger attack may find more"
     )
-    value = {"updates": found.num_updates, "repeats": repeats, "arms": training}
-    findings = [
-        Finding("trained", trained, {**value, **dataclasses.asdict(schedule)}),
-        Finding("attacked", attacked, {**used, **dataclasses.asdict(found.budget)}),
-    ]
+    budget = {} if found.budget is None else dataclasses.asdict(found.budget)
+    findings = [Finding("attacked", attacked, {**used, **budget})]
     if found.threshold is None:
         sentence = "The input threshold was left out: the values have no finite bounds"
         findings.append(Finding("no_threshold", sentence, True))
     return findings
+
+
+def _tests(found: Hardening, dataset: SequenceDataset, number: int) -> Finding:
+    """Say how the differences were tested, and what that does not cover."""
+    repeats = len(found.arms[CONTROL])
+    if repeats == 1:
+        what = (
+            "the exact McNemar test with the interval of Bonett and Price on the same test "
+            "examples: they cover the sampling of the examples, not other orders of training "
+            "(--repeats)"
+        )
+    else:
+        what = (
+            f"the paired t test and interval over {repeats} repeats: they cover the order of "
+            "training, for these test examples and this model before"
+        )
+        if repeats < _ENOUGH:
+            what += ", and of so few repeats only large differences show"
+        if found.threshold is not None:
+            what += "; the threshold, which is not trained, by the exact McNemar test"
+    total, distinct = len(dataset.test), len(set(split_keys(dataset.test)))
+    if distinct < total:
+        what += (
+            f"; of the {total:,} test examples {distinct:,} are distinct, equal ones err together, "
+            "so that intervals over examples are too narrow"
+        )
+    sentence = (
+        f"Tested: {counted(number, 'comparison')}, each by {what}; p-values are adjusted by Holm "
+        "for all of them and verdicts follow from the adjusted ones at 5 %; intervals are of 95 %, "
+        "each for itself; the test part was only measured, nothing was chosen by it"
+    )
+    return Finding("tested", sentence, {"comparisons": number, "distinct": distinct})
 
 
 def _settings_of(attack: Any) -> str:
@@ -234,12 +326,12 @@ def _settings_of(attack: Any) -> str:
     return f"{type(attack).__name__}({', '.join(given)})"
 
 
-def _facts(rows: list[_Row]) -> list[dict[str, Any]]:
+def _facts(rows: list[Row]) -> list[dict[str, Any]]:
     return [
         {
             "model": one.name,
             "repeat": repeat,
-            **{name: one.share(name) for name in COLUMNS},
+            **{name: one.share(name) for name in one.columns},
             "broken_by": dict(one.broken_by),
             "own": one.own,
         }

@@ -213,7 +213,8 @@ def test_predictions_of_any_framework(cli: Cli, tmp_path: Path) -> None:
     done = cli("confusions", "--predictions", "p.npz", "--plots", "p")
     assert done.status == 0, done.err
     assert "Accuracy: 0.6667" in done.out
-    assert [path.name for path in Path("p").iterdir()] == ["confusion_matrix.png"]
+    drawn = sorted(path.name for path in Path("p").iterdir())
+    assert drawn == ["confusion_matrix.png", "reliability.png"]
 
 
 def test_names_as_characters_from_end_to_end(cli: Cli, tmp_path: Path) -> None:

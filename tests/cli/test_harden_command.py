@@ -30,7 +30,8 @@ def test_harden_prints_a_table_and_saves_the_last_arm(
     assert done.out.startswith("**Harden** gru.keras on values.npz (")
     assert "l2, epsilon 0.4, seed 3" in done.out.splitlines()[0]
     rows = [line.split("|")[1].strip() for line in done.out.splitlines() if line.startswith("|")]
-    assert rows[2:] == ["before", "control", "fgsm", "pgd", "before + input threshold"]
+    assert rows[2:7] == ["before", "control", "fgsm", "pgd", "before + input threshold"]
+    assert "**Paired comparisons**" in done.out
     assert "exact McNemar test" in done.out
     assert "Model: hard.keras, of the arm pgd" in done.out
     assert len([line for line in done.err.splitlines() if "mean loss" in line]) == 3
@@ -61,8 +62,16 @@ def test_repeats_give_deviations_in_place_of_intervals(cli: Cli, saved_model: Pa
 
 def test_wrong_input_is_one_line(cli: Cli, saved_model: Path, tmp_path: Path) -> None:
     cases = {
-        ("--with", "pdg"): "Unknown name in --with 'pdg'. Did you mean 'pgd'? Available: pgd, fgsm",
-        ("--with", "mistakes"): "Available: pgd, fgsm.",
+        (
+            "--with",
+            "pdg",
+        ): "Unknown name in --with 'pdg'. Did you mean 'pgd'? Available: pgd, fgsm, mi",
+        ("--with", "mistakes", "--norm", "l2"): "--norm goes with --with pgd or fgsm",
+        ("--with", "mistakes", "--epsilon", "1"): "--epsilon goes with --with pgd or fgsm",
+        ("--folds", "3"): "--folds goes with --with mistakes",
+        ("--export", "m.csv"): "--export goes with --with mistakes",
+        ("--with", "mistakes", "--export", "m.txt"): "expected a name ending .npz or .csv",
+        ("--with", "mistakes", "--folds", "1"): "Invalid value for '--folds'",
         ("--with", "pgd,pgd"): "--with got 'pgd,pgd', expected each name once",
         ("--with", ""): "Unknown name in --with ''",
         ("--epsilon", "nan"): "got 'nan', expected a number above 0",
@@ -83,16 +92,6 @@ def test_wrong_input_is_one_line(cli: Cli, saved_model: Path, tmp_path: Path) ->
     assert "The arm 'control' diverged" in done.err.splitlines()[-1]
 
 
-def test_a_model_of_tokens_is_refused(cli: Cli, tmp_path: Path) -> None:
-    (tmp_path / "names").mkdir()
-    write_names(tmp_path / "names", size=20)
-    arguments = ("--cell", "rnn", "--units", "2", "--steps", "1", "--data", "./names", "-q")
-    assert cli("train", *arguments).status == 0
-    done = cli("harden", "model.keras")
-    assert done.status == 2
-    assert "holds tokens; so far only models of values can be hardened" in done.err
-
-
 def test_a_model_without_metadata_is_hardened_and_gets_some(
     cli: Cli, values_npz: Path, tmp_path: Path
 ) -> None:
@@ -107,3 +106,46 @@ def test_a_model_without_metadata_is_hardened_and_gets_some(
     assert metadata["class_names"] == ["0", "1", "2"]
     assert np.isfinite(metadata["metrics"]["test_robust_accuracy"])
     assert cli("confusions", "hard.keras", "-q").status == 0
+
+
+def test_mistakes_are_mined_trained_on_and_exported(
+    cli: Cli, values_npz: Path, saved_model: Path, tmp_path: Path
+) -> None:
+    arguments = ("harden", saved_model, "--with", "mistakes", "--steps", "3", "--folds", "3")
+    done = cli(*arguments, "--export", "mined.csv", "--model-out", "hard.keras")
+    assert done.status == 0, done.err
+    rows = [line.split("|")[1].strip() for line in done.out.splitlines() if line.startswith("|")]
+    assert rows[2:5] == ["before", "control", "mistakes only"]
+    assert "exact McNemar test" in done.out and "Mined pairs: " in done.out
+    assert "(as the model was trained)" in done.out
+    assert len([line for line in done.err.splitlines() if line.startswith("fold ")]) == 3
+    mined = list(csv.DictReader(io.StringIO(Path("mined.csv").read_text())))
+    assert f"Mined: {len(mined)} mistakes out of fold" in done.out
+    assert {row["fold"] for row in mined} <= {"0", "1", "2"} and mined[0]["part"] == "train"
+    metadata = read_metadata(tmp_path / "hard.keras")
+    assert metadata is not None
+    assert metadata["hardened"]["budget"] is None
+    assert f"of the arm {metadata['hardened']['with']}" in done.out
+    assert "test_robust_accuracy" not in metadata["metrics"]
+
+
+def test_tokens_can_be_trained_on_their_mistakes_and_not_on_attacks(
+    cli: Cli, tmp_path: Path
+) -> None:
+    (tmp_path / "names").mkdir()
+    write_names(tmp_path / "names", size=30)
+    arguments = ("--cell", "rnn", "--units", "2", "--steps", "2", "--data", "./names", "-q")
+    assert cli("train", *arguments).status == 0
+    done = cli("harden", "model.keras", "--with", "mistakes,pgd")
+    assert done.status == 2
+    assert "holds tokens; adversarial training changes values alone, use --with mi" in done.err
+    done = cli("harden", "model.keras", "--with", "mistakes", "--steps", "2", "--folds", "2",
+               "--model-out", "hard.keras", "--format", "json", "-q")  # fmt: skip
+    assert done.status == 0, done.err
+    found = json.loads(done.out)
+    assert found["findings"]["mined"]["mistakes"] > 0
+    assert found["findings"]["folds"]["steps"] == 2
+    given, hardened = (read_metadata(tmp_path / name) for name in ("model.keras", "hard.keras"))
+    assert given is not None and hardened is not None
+    assert hardened["vocabulary"] == given["vocabulary"]
+    assert hardened["train"] == given["train"]

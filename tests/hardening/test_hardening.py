@@ -16,10 +16,11 @@ from rnnprobe.attacks.apgd import APGD
 from rnnprobe.attacks.pgd import PGD
 from rnnprobe.attacks.square import Square
 from rnnprobe.errors import DataError, ModelError, TrainingError, UnknownNameError
-from rnnprobe.hardening.arms import Schedule, Trainer, fgsm_source, ordinary, pgd_source
+from rnnprobe.hardening.arms import fgsm_source, pgd_source
 from rnnprobe.hardening.evaluation import Attacks, Judge, correct
 from rnnprobe.hardening.experiment import budget_for, harden, num_lines
 from rnnprobe.hardening.threshold import Thresholded
+from rnnprobe.hardening.trainer import Schedule, Trainer, ordinary
 from rnnprobe.losses import CrossEntropy, Loss
 from rnnprobe.paired import compare_paired
 from rnnprobe.protocols import Classifier
@@ -294,7 +295,7 @@ def test_what_diverges_and_what_cannot_be_trained_is_one_line() -> None:
     trainer = Trainer(KerasClassifier(model), data(), Schedule(steps=9, learning_rate=1e38))
     for source in (ordinary, pgd_source(Budget(0.1, "linf", UNIT))):
         with pytest.raises(TrainingError, match=r"The arm 'x' diverged: .* --learning-rate"):
-            trainer.run("x", source)
+            trainer.run("arm 'x'", source)
     trainer.restore()
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
     model.trainable = False
@@ -417,9 +418,9 @@ def test_what_cannot_be_hardened_is_refused(
     picked: tuple[SequenceDataset, KerasClassifier], names: SequenceDataset
 ) -> None:
     dataset, classifier = picked
-    with pytest.raises(DataError, match="holds tokens; so far only models of values"):
+    with pytest.raises(DataError, match="holds tokens; adversarial training changes values alone"):
         budget_for(names, 0.1, "linf")
-    with pytest.raises(DataError, match="holds tokens; so far only models of values"):
+    with pytest.raises(DataError, match="holds tokens; adversarial training changes values alone"):
         harden(classifier, names, NO_BUDGET)
     unbounded = replace(dataset, bounds=Bounds(0.0, float("inf")))
     with pytest.raises(DataError, match="no epsilon follows; give a number by --epsilon"):

@@ -1,0 +1,92 @@
+"""Batch by batch through a compiled function, in threads where that pays."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import re
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import keras
+import numpy as np
+
+from rnnprobe.backend import num_cores
+from rnnprobe.errors import DataError
+from rnnprobe.records import Array
+
+_LEAST_ROWS = 32  # fewer examples are not worth a thread
+
+
+def in_batches(
+    function: Callable[..., Any],
+    arrays: Sequence[Any],
+    model: keras.Model,
+    *,
+    size: int,
+    threads: bool = False,
+) -> list[Array]:
+    """Return what a compiled function makes of arrays, batch by batch, one row an example.
+
+    Args:
+        function: Of batches of the arrays; returns one tensor or several.
+        arrays: Each with one row an example, or None in place of one but not of the first.
+        model: What the function runs; it says how large its batches must be, and its state, where
+            it keeps one, is reset before each of them.
+        size: Examples in a batch, at most.
+        threads: Whether the processor's cores share them where the model allows it.
+    """
+    fixed = model.inputs[0].shape[0] if getattr(model, "inputs", None) else None
+    stateful = [layer for layer in model._flatten_layers() if _keeps_state(layer)]
+
+    def part(rows: Array) -> list[Array]:
+        for layer in stateful:
+            layer.reset_state()
+        # A model of one batch size gets the first examples again, which are cut off after it.
+        filled = rows if fixed is None else np.resize(rows, fixed)
+        outputs = function(*(None if a is None else a[filled] for a in arrays))
+        found = [np.asarray(keras.ops.convert_to_numpy(output)) for output in _listed(outputs)]
+        return [array.reshape(len(filled), -1)[: len(rows)] for array in found]
+
+    several = threads and fixed is None and not stateful
+    parts = _parts(len(arrays[0]), fixed or size, several=several)
+    found = list(_pool().map(part, parts)) if several else [part(rows) for rows in parts]
+    return [np.concatenate(outputs) for outputs in zip(*found, strict=True)]
+
+
+@contextlib.contextmanager
+def explained(x: Array, mask: Array | None) -> Iterator[None]:
+    """Say what does not fit where the model refuses the examples."""
+    try:
+        yield
+    except Exception as exc:
+        if not isinstance(exc, ValueError | TypeError) and (
+            type(exc).__name__ != "InvalidArgumentError"
+        ):
+            raise
+        reason = re.sub(r"\{\{.*?\}\} ?", "", " ".join(str(exc).split()))
+        masked = ", with a mask" if mask is not None else ""
+        raise DataError(
+            f"The model cannot take examples of shape {x.shape[1:]}{masked}: {reason[:200]}"
+        ) from exc
+
+
+def _keeps_state(layer: Any) -> bool:
+    return bool(getattr(layer, "stateful", False)) and hasattr(layer, "reset_state")
+
+
+def _listed(outputs: Any) -> Sequence[Any]:
+    return outputs if isinstance(outputs, list | tuple) else [outputs]
+
+
+@functools.cache
+def _pool() -> ThreadPoolExecutor:
+    """Return threads that last: TensorFlow is slower in new ones."""
+    return ThreadPoolExecutor(num_cores())
+
+
+def _parts(length: int, size: int, *, several: bool) -> list[Array]:
+    """Return indices in parts of at most `size`, one a core at least where that is worth it."""
+    cores = min(num_cores(), length // _LEAST_ROWS) if several else 1
+    return np.array_split(np.arange(length), max(-(-length // size), cores, 1))
