@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rnnprobe.confusions.stability import Stability
+from rnnprobe.confusions.stability import Stability, StablePair
 from rnnprobe.reports._figures import BLUE, GREY, ORANGE, new_figure, plain
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _MARKERS = "osD^vP*Xdh"
@@ -44,6 +45,22 @@ def stability_figure(
         low, high = pair.interval_over_models if same_settings else pair.interval
         axes.plot((low, high), (row, row), color="#D8D8D8", linewidth=7, solid_capstyle="butt")
         axes.plot((pair.share, pair.share), (row - 0.3, row + 0.3), color=GREY, linewidth=2.5)
+    _draw_marks(axes, pairs, names)
+    labels = [f"{classes[pair.true]} taken for {classes[pair.predicted]}" for pair in pairs]
+    axes.set_yticks(range(len(pairs)), labels)
+    verdicts = axes.secondary_yaxis("right")
+    verdicts.set_yticks(range(len(pairs)), [pair.verdict for pair in pairs])
+    verdicts.tick_params(length=0)
+    axes.set_ylim(len(pairs) - 0.5, -0.5)
+    axes.set_xlim(left=-0.01)
+    axes.grid(axis="x", alpha=0.3)
+    axes.set_xlabel("share of the true class (line: mean; band: 95 % interval of the mean)")
+    axes.set_title(plain(title), fontsize=10)
+    figure.legend(loc="outside lower center", ncols=min(5, len(names)), frameon=False, fontsize=8)
+    return figure
+
+
+def _draw_marks(axes: Axes, pairs: Sequence[StablePair], names: Sequence[str]) -> None:
     # Marks of equal counts lie beside each other, or one would hide the rest.
     step = min(0.2, 0.7 / len(names))
     for model, name in enumerate(names):
@@ -57,15 +74,3 @@ def stability_figure(
             zorder=3,
             label=plain(name),
         )
-    labels = [f"{classes[pair.true]} taken for {classes[pair.predicted]}" for pair in pairs]
-    axes.set_yticks(range(len(pairs)), labels)
-    verdicts = axes.secondary_yaxis("right")
-    verdicts.set_yticks(range(len(pairs)), [pair.verdict for pair in pairs])
-    verdicts.tick_params(length=0)
-    axes.set_ylim(len(pairs) - 0.5, -0.5)
-    axes.set_xlim(left=-0.01)
-    axes.grid(axis="x", alpha=0.3)
-    axes.set_xlabel("share of the true class (line: mean; band: 95 % interval of the mean)")
-    axes.set_title(plain(title), fontsize=10)
-    figure.legend(loc="outside lower center", ncols=min(5, len(names)), frameon=False, fontsize=8)
-    return figure

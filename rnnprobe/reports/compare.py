@@ -391,7 +391,8 @@ def _settings_finding(found: GroupDifference, groups: Sequence[Sequence[str]]) -
     sentence = (
         f"The settings of {', '.join(second)} {said[found.sign]} those of {', '.join(first)}: "
         f"mean accuracy {found.difference.difference:+.4f}, standard error "
-        f"{found.difference.standard_error:.4f}, p = {p_text(found.adjusted)}"
+        f"{found.difference.standard_error:.4f}, p{' (Holm)' if len(groups) > 2 else ''} = "
+        f"{p_text(found.adjusted)}"
     )
     value = {**found.difference._asdict(), "p_holm": found.adjusted, "sign": found.sign}
     return Finding(f"settings_{found.first}_{found.second}", sentence, value)

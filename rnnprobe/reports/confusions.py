@@ -15,10 +15,10 @@ from rnnprobe.reports._confusion_tables import (
     calibration_table,
     ceiling_findings,
     excess_finding,
+    for_reading,
     pair_table,
     slices_finding,
     slices_table,
-    for_reading,
 )
 from rnnprobe.reports._decisions import decisions_findings, decisions_tables
 from rnnprobe.table import Column, Finding, Report, Table, escape

@@ -15,11 +15,11 @@ from rnnprobe.reports._confusion_tables import (
     calibration_table,
     ceiling_findings,
     excess_finding,
+    for_reading,
     p_text,
     pair_table,
     slices_finding,
     slices_table,
-    for_reading,
 )
 from rnnprobe.table import Finding
 
