@@ -22,13 +22,14 @@ class Column:
         key: Its name in CSV and JSON.
         title: Its head in Markdown.
         kind: `text` is escaped and left-aligned; `integer`, `decimal` (fixed digits), `general`
-            (shortest form, as for learning rates) and `markdown` (as it is) are right-aligned.
+            (shortest form, as for learning rates), `p_value` and `markdown` (as it is) are
+            right-aligned.
         digits: Digits after the point of a `decimal`.
     """
 
     key: str
     title: str
-    kind: Literal["text", "markdown", "integer", "decimal", "general"] = "text"
+    kind: Literal["text", "markdown", "integer", "decimal", "general", "p_value"] = "text"
     digits: int = 4
 
 
@@ -96,6 +97,16 @@ def escape(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in escaped)
 
 
+def p_text(p_value: float) -> str:
+    """Return a p-value to two digits.
+
+    Example:
+        >>> [p_text(p) for p in (1.0, 0.0312, 3e-4, 2e-9)]
+        ['1', '0.031', '0.0003', '< 0.0001']
+    """
+    return "< 0.0001" if p_value < 1e-4 else f"{p_value:.2g}"
+
+
 def format_cell(value: Any, column: Column) -> str:
     """Return the Markdown text of one cell."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
@@ -108,6 +119,8 @@ def format_cell(value: Any, column: Column) -> str:
         return f"{value:d}"
     if column.kind == "general":
         return f"{value:g}"
+    if column.kind == "p_value":
+        return p_text(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list | tuple):

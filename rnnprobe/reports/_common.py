@@ -11,7 +11,7 @@ from typing import Any
 from rnnprobe.records import SequenceDataset
 from rnnprobe.search.space import AXES, Configuration, value_text
 from rnnprobe.statistics import wilson_interval
-from rnnprobe.table import Finding, escape
+from rnnprobe.table import Finding, escape, p_text
 
 
 def data_phrase(dataset: SequenceDataset) -> str:
@@ -76,6 +76,12 @@ def train_command(
 def resume_command(command: str, run_dir: Path) -> str:
     """Return the command that goes on with a run."""
     return shlex.join(["rnnprobe", command, "--run-dir", str(run_dir), "--resume"])
+
+
+def p_phrase(p_value: float) -> str:
+    """Return a p-value for a sentence, like `p = 0.031` or `p < 0.0001`."""
+    text = p_text(p_value)
+    return f"p {text}" if text.startswith("<") else f"p = {text}"
 
 
 def interval_text(correct: int, total: int) -> str:

@@ -10,7 +10,7 @@ from rnnprobe.confusions.calibration import Calibration
 from rnnprobe.confusions.conflicts import Conflicts
 from rnnprobe.confusions.pairs import ConfusedPair, Confusions
 from rnnprobe.confusions.slices import LEAST_EXAMPLES, Slice, SliceFamily
-from rnnprobe.reports._common import counted
+from rnnprobe.reports._common import counted, p_phrase
 from rnnprobe.statistics import wilson_interval
 from rnnprobe.table import Column, Finding, Table, escape
 
@@ -30,9 +30,9 @@ PAIR_COLUMNS = (
     Column("low", "95 % from", "decimal", 3),
     Column("high", "to", "decimal", 3),
     Column("reverse", "reverse", "integer"),
-    Column("asymmetry_p", "differs from reverse, p", "decimal", 3),
+    Column("asymmetry_p", "differs from reverse, p", "p_value"),
     Column("expected", "expected", "decimal", 1),
-    Column("excess_p", "more than expected, p", "decimal", 3),
+    Column("excess_p", "more than expected, p", "p_value"),
     Column("mean_confidence", "mean confidence", "decimal", 2),
     Column("conflicts", "so labelled elsewhere", "integer"),
     Column("examples", "examples"),
@@ -47,7 +47,7 @@ _SLICE_COLUMNS = (
     Column("low", "95 % from", "decimal", 3),
     Column("high", "to", "decimal", 3),
     Column("other_share", "of the others", "decimal", 3),
-    Column("p", "differs, p", "decimal", 3),
+    Column("p", "differs, p", "p_value"),
     Column("share_by_class", "by class alone", "decimal", 3),
     Column("padding", "padding", "decimal", 2),
 )
@@ -152,7 +152,7 @@ def asymmetry_finding(confusions: Confusions) -> Finding | None:
         return Finding("asymmetry", sentence, {"tests": tests, "pairs": []})
     listed = [
         f"{_pair_text(pair, names)} {pair.count:,} of {pair.support:,}, back {pair.reverse:,} of "
-        f"{pair.reverse_support:,} ({p_text(pair.asymmetry_p or 0.0)})"
+        f"{pair.reverse_support:,} ({p_phrase(pair.asymmetry_p or 0.0)})"
         for pair in found[:_NAMED]
     ]
     return Finding(
@@ -185,7 +185,7 @@ def excess_finding(confusions: Confusions) -> Finding | None:
         return Finding("excess", sentence, {"tests": tests, "pairs": []})
     listed = [
         f"{_pair_text(pair, names)} {pair.count:,}, expected {pair.expected:.1f} "
-        f"({p_text(pair.excess_p or 0.0)})"
+        f"({p_phrase(pair.excess_p or 0.0)})"
         for pair in found[:_NAMED]
     ]
     return Finding(
@@ -260,7 +260,7 @@ def slices_finding(families: Sequence[SliceFamily]) -> Finding | None:
         listed.append(
             f"{lead}{escape(one.name)} {one.share:.3f} [{low:.3f}, {high:.3f}] against "
             f"{one.other_share:.3f}, by class alone {one.share_by_class:.3f} "
-            f"({p_text(one.p_value)})"
+            f"({p_phrase(one.p_value)})"
         )
     sentence = f"Kinds of sequences, share of errors: {_listed(listed, len(found))}; {how}"
     return Finding("slices", sentence, value)
@@ -286,7 +286,7 @@ def calibration_findings(calibration: Calibration) -> tuple[Finding, ...]:
         f"Expected calibration error {calibration.error:.4f}, {apart}: a perfectly calibrated "
         f"model with these confidences would show {calibration.error_by_chance:.4f} on average, "
         f"in 95 % of cases at most {calibration.error_by_chance_high:.4f}, "
-        f"{p_text(calibration.p_value)} (mean distance of accuracy and confidence, the "
+        f"{p_phrase(calibration.p_value)} (mean distance of accuracy and confidence, the "
         f"probability of the predicted class, over {len(calibration.counts)} bins of equal width)"
     )
     said = "no measurable over- or underconfidence"
@@ -360,11 +360,6 @@ def ceiling_findings(conflicts: Conflicts, confusions: Confusions) -> tuple[Find
     if repeats is not None:
         findings.append(repeats)
     return tuple(findings)
-
-
-def p_text(p_value: float) -> str:
-    """Return a p-value for a sentence: three digits, or that it is smaller than they show."""
-    return "p < 0.001" if p_value < 0.0005 else f"p = {p_value:.3f}"
 
 
 def _pair_text(pair: ConfusedPair, names: Sequence[str]) -> str:

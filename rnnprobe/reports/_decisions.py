@@ -17,7 +17,7 @@ from rnnprobe.inspection.decisions import (
 )
 from rnnprobe.paired import compare_paired
 from rnnprobe.records import Array
-from rnnprobe.reports._common import counted, interval_text
+from rnnprobe.reports._common import counted, interval_text, p_phrase
 from rnnprobe.reports._figures import BLUE, GREY, ORANGE, new_figure, plain
 from rnnprobe.statistics import Interval
 from rnnprobe.table import Column, Finding, Table
@@ -55,7 +55,7 @@ _PAIR_COLUMNS = (
     Column("right_step_low", "95 % from", "decimal", 1),
     Column("right_step_high", "to", "decimal", 1),
     Column("right_step_share", "of length", "decimal", 2),
-    Column("p_adjusted", "p (Holm)", "general"),
+    Column("p_adjusted", "p (Holm)", "p_value"),
     Column("on_the_way", "right on the way", "integer"),
     Column("on_the_way_low", "95 % from", "decimal", 2),
     Column("on_the_way_high", "to", "decimal", 2),
@@ -95,7 +95,6 @@ def decisions_tables(
 
 
 def _pair_row(pair: PairDecision, names: Sequence[str]) -> tuple[Any, ...]:
-    p_value = pair.p_adjusted
     return (
         names[pair.true],
         names[pair.predicted],
@@ -103,7 +102,7 @@ def _pair_row(pair: PairDecision, names: Sequence[str]) -> tuple[Any, ...]:
         pair.mistakes_share,
         *_median_cells(pair.right),
         pair.right_share,
-        None if p_value is None else float(f"{p_value:.3g}"),
+        pair.p_adjusted,
         pair.right_on_the_way,
         *(pair.on_the_way_interval or (None, None)),
     )
@@ -248,17 +247,13 @@ def _flips_finding(decisions: Decisions) -> Finding:
         low, high = flips.difference.interval
         sentence += (
             f"; wrong less right {flips.difference.difference:+.2f} "
-            f"[{low:+.2f}, {high:+.2f}], {_p_text(flips.difference.p_value)} (Welch's t test)"
+            f"[{low:+.2f}, {high:+.2f}], {p_phrase(flips.difference.p_value)} (Welch's t test)"
         )
         value |= {"difference": flips.difference.difference, "low": low, "high": high}
         value["p_value"] = flips.difference.p_value
     if _same_length(decisions) is None:
         sentence += "; longer sequences have more steps to change at, which is not taken out"
     return Finding("flips", sentence, value)
-
-
-def _p_text(p_value: float) -> str:
-    return "p < 0.0001" if p_value < 1e-4 else f"p = {p_value:.4f}"
 
 
 def _pairs_finding(decisions: Decisions, pairs: Sequence[PairDecision]) -> Finding:

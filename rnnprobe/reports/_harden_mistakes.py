@@ -13,7 +13,7 @@ from rnnprobe.hardening.experiment import BEFORE, Hardening
 from rnnprobe.hardening.mistakes import ONLY, SUBSET, TIMES, WITHOUT, Mined
 from rnnprobe.paired import Paired
 from rnnprobe.records import SequenceDataset
-from rnnprobe.reports._common import counted
+from rnnprobe.reports._common import counted, p_phrase
 from rnnprobe.reports._labels import folds_finding
 from rnnprobe.statistics import wilson_interval
 from rnnprobe.table import Column, Finding, Table, escape
@@ -74,8 +74,8 @@ def _verdict(one: Comparison, repeats: int) -> Finding:
     test = f"paired t test over {repeats} repeats" if repeats > 1 else "exact McNemar test"
     sentence = (
         f"{one.first} {VERDICTS[one.sign]} beside the {one.second}: test accuracy less "
-        f"{_WHOSE[one.second]} {paired_text(paired)}, {test}, p = {paired.p_value:.2g}, "
-        f"adjusted {one.p_holm:.2g}"
+        f"{_WHOSE[one.second]} {paired_text(paired)}, {test}, {p_phrase(paired.p_value)}, "
+        f"adjusted {p_phrase(one.p_holm)}"
     )
     key = f"{_KEYS[one.first]}_{one.second.replace(' ', '_')}"
     return Finding(key, sentence, {**paired._asdict(), "p_holm": one.p_holm, "sign": one.sign})

@@ -16,12 +16,11 @@ from rnnprobe.confusions.comparison import (
     ModelDifference,
 )
 from rnnprobe.records import Predictions, SequenceDataset
-from rnnprobe.reports._common import counted, data_phrase
+from rnnprobe.reports._common import counted, data_phrase, p_phrase
 from rnnprobe.statistics import wilson_interval
 from rnnprobe.table import Column, Finding, Report, Table, escape
 
 _MOST_SENTENCES = 3
-_LEAST_P = 1e-16  # below, the digits are those of rounding errors
 _BETTER = {1: "better", -1: "worse", 0: "no measurable difference"}
 _MORE = {1: "more often", -1: "less often", 0: "no measurable change"}
 
@@ -33,8 +32,8 @@ _DIFFERENCE_COLUMNS = (
     Column("high", "to", "decimal"),
     Column("only_first", "right in first alone", "integer"),
     Column("only_second", "in second alone", "integer"),
-    Column("p_value", "p", "general"),
-    Column("p_holm", "p (Holm)", "general"),
+    Column("p_value", "p", "p_value"),
+    Column("p_holm", "p (Holm)", "p_value"),
     Column("verdict", "the second is"),
 )
 _MODEL_COLUMNS = (
@@ -118,13 +117,6 @@ def _facts(
     ]
 
 
-def p_text(p_value: float | None) -> str:
-    """Return a p-value as it is printed; a dash where there was no test."""
-    if p_value is None:
-        return "–"
-    return f"{p_value:.2g}" if p_value >= _LEAST_P else f"< {_LEAST_P:g}"
-
-
 def _difference_rows(comparison: Comparison, names: Sequence[str]) -> list[tuple[Any, ...]]:
     return [
         (
@@ -144,19 +136,14 @@ def _difference_rows(comparison: Comparison, names: Sequence[str]) -> list[tuple
 
 
 def _compact(table: Table) -> Table:
-    """Return the differences with their intervals in one cell, and p-values of two digits."""
+    """Return the differences with their intervals in one cell."""
     columns = (
         *_DIFFERENCE_COLUMNS[:2],
         Column("difference", "second less first", "markdown"),
         *_DIFFERENCE_COLUMNS[5:7],
-        Column("p_value", "p", "markdown"),
-        Column("p_holm", "p (Holm)", "markdown"),
-        _DIFFERENCE_COLUMNS[-1],
+        *_DIFFERENCE_COLUMNS[7:],
     )
-    rows = [
-        (*row[:2], _signed(*row[2:5]), *row[5:7], p_text(row[7]), p_text(row[8]), row[9])
-        for row in table.rows
-    ]
+    rows = [(*row[:2], _signed(*row[2:5]), *row[5:]) for row in table.rows]
     return Table(columns, tuple(rows))
 
 
@@ -187,8 +174,8 @@ def _groups_table(
         Column("seeds", "seeds of each", "integer"),
         Column("difference", "second less first", "decimal"),
         Column("standard_error", "standard error", "decimal"),
-        Column("p_value", "p", "general"),
-        Column("p_holm", "p (Holm)", "general"),
+        Column("p_value", "p", "p_value"),
+        Column("p_holm", "p (Holm)", "p_value"),
         Column("verdict", "the second are"),
     )
     rows = [
@@ -198,8 +185,8 @@ def _groups_table(
             found.models,
             found.difference.difference,
             found.difference.standard_error,
-            float(f"{found.difference.p_value:.3g}"),
-            float(f"{found.adjusted:.3g}"),
+            found.difference.p_value,
+            found.adjusted,
             _BETTER[found.sign],
         )
         for found in comparison.groups
@@ -254,16 +241,16 @@ def _change_columns() -> tuple[Column, ...]:
         Column("after", "after", "integer"),
         Column("gone", "gone", "integer"),
         Column("new", "new", "integer"),
-        Column("p_value", "p", "general"),
-        Column("p_holm", "p (Holm)", "general"),
+        Column("p_value", "p", "p_value"),
+        Column("p_holm", "p (Holm)", "p_value"),
         Column("verdict", "verdict"),
     )
 
 
 def _change_cells(change: Change) -> tuple[Any, ...]:
-    adjusted = None if change.adjusted is None else float(f"{change.adjusted:.3g}")
+    adjusted = change.adjusted
     verdict = "too few to test" if adjusted is None else _MORE[change.sign]
-    p_value = None if adjusted is None else float(f"{change.p_value:.3g}")
+    p_value = None if adjusted is None else change.p_value
     counts = (change.support, change.before, change.after, change.gone, change.new)
     return (*counts, p_value, adjusted, verdict)
 
@@ -299,7 +286,7 @@ def _verdict(found: ModelDifference, names: Sequence[str], *, corrected: bool) -
     sentence = (
         f"{lead}: accuracy {_signed(*paired[:3])}, {counted(paired.gained, 'example')} right with "
         f"{name} alone, {paired.lost:,} with {baseline} alone, "
-        f"p{' (Holm)' if corrected else ''} = {p_text(found.adjusted)}"
+        f"{p_phrase(found.adjusted)}{' (Holm)' if corrected else ''}"
     )
     value = {**paired._asdict(), "p_holm": found.adjusted, "sign": found.sign}
     return Finding(f"second_{found.second}", sentence, value)
@@ -391,8 +378,8 @@ def _settings_finding(found: GroupDifference, groups: Sequence[Sequence[str]]) -
     sentence = (
         f"The settings of {', '.join(second)} {said[found.sign]} those of {', '.join(first)}: "
         f"mean accuracy {found.difference.difference:+.4f}, standard error "
-        f"{found.difference.standard_error:.4f}, p{' (Holm)' if len(groups) > 2 else ''} = "
-        f"{p_text(found.adjusted)}"
+        f"{found.difference.standard_error:.4f}, {p_phrase(found.adjusted)}"
+        f"{' (Holm)' if len(groups) > 2 else ''}"
     )
     value = {**found.difference._asdict(), "p_holm": found.adjusted, "sign": found.sign}
     return Finding(f"settings_{found.first}_{found.second}", sentence, value)

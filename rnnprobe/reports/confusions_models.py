@@ -11,7 +11,6 @@ from rnnprobe._versions import made_by
 from rnnprobe.confusions.stability import Stability, StablePair
 from rnnprobe.records import SequenceDataset
 from rnnprobe.reports._common import counted, data_phrase
-from rnnprobe.reports.compare import p_text
 from rnnprobe.statistics import wilson_interval
 from rnnprobe.table import Column, Finding, Report, Table, escape
 
@@ -37,10 +36,10 @@ _PAIR_COLUMNS = (
     Column("discordant", "discordant examples", "integer"),
     Column("q", "Cochran's Q", "general"),
     Column("method", "method"),
-    Column("p_rate", "p, equally often", "general"),
-    Column("p_rate_holm", "p (Holm), equally often", "general"),
-    Column("p_examples", "p, any examples", "general"),
-    Column("p_examples_holm", "p (Holm), any examples", "general"),
+    Column("p_rate", "p, equally often", "p_value"),
+    Column("p_rate_holm", "p (Holm), equally often", "p_value"),
+    Column("p_examples", "p, any examples", "p_value"),
+    Column("p_examples_holm", "p (Holm), any examples", "p_value"),
     Column("verdict", "verdict"),
     Column("examples", "most often mistaken"),
 )
@@ -147,8 +146,8 @@ def _compact(table: Table, num_models: int) -> Table:
         Column("distinct", "distinct examples (by chance)", "markdown"),
         Column("every_model", "in every model (by chance)", "markdown"),
         Column("one_model", "in one alone (by chance)", "markdown"),
-        Column("p_rate_holm", "p: equally often", "markdown"),
-        Column("p_examples_holm", "p: any examples", "markdown"),
+        Column("p_rate_holm", "p: equally often", "p_value"),
+        Column("p_examples_holm", "p: any examples", "p_value"),
         Column("verdict", "verdict", "markdown"),
     )
     rows = []
@@ -157,8 +156,6 @@ def _compact(table: Table, num_models: int) -> Table:
         record["models"] = f"{record['models']} of {num_models}"
         for key in ("distinct", "every_model", "one_model"):
             record[key] = f"{record[key]:,} ({_rounded(record[f'{key}_by_chance'])})"
-        for key in ("p_rate_holm", "p_examples_holm"):
-            record[key] = p_text(record[key])
         if record["verdict"] in ("stable", "mixed", "differs"):
             record["verdict"] = f"**{record['verdict']}**"
         rows.append(tuple(record[column.key] for column in columns))

@@ -14,7 +14,7 @@ from rnnprobe.hardening.comparison import Comparison, Row
 from rnnprobe.hardening.evaluation import ATTACKED
 from rnnprobe.hardening.experiment import THRESHOLD, Hardening
 from rnnprobe.records import SequenceDataset
-from rnnprobe.reports._common import counted, data_phrase
+from rnnprobe.reports._common import counted, data_phrase, p_phrase
 from rnnprobe.reports._harden_mistakes import (
     VERDICTS,
     mined_findings,
@@ -156,8 +156,8 @@ def _paired_table(compared: tuple[Comparison, ...]) -> Table:
         Column("difference", "first less second", "decimal"),
         Column("low", "95 % from", "decimal"),
         Column("high", "to", "decimal"),
-        Column("p_value", "p", "general"),
-        Column("p_holm", "p (Holm)", "general"),
+        Column("p_value", "p", "p_value"),
+        Column("p_holm", "p (Holm)", "p_value"),
         Column("verdict", "first is"),
     )
     said = {1: "better", 0: "not measurably different", -1: "worse"}
@@ -198,15 +198,17 @@ def _verdicts(found: Hardening, compared: tuple[Comparison, ...]) -> list[Findin
 def _paired_finding(key: str, lead: str, one: Comparison, repeats: int) -> Finding:
     paired = one.paired
     if repeats > 1:
-        test = f", paired t test over {repeats} repeats, p = {paired.p_value:.2g}"
+        test = f", paired t test over {repeats} repeats, {p_phrase(paired.p_value)}"
     else:
         only = counted(paired.gained, "example")
         test = (
             f", {only} right with {one.first} alone, {paired.lost:,} with {one.second} alone, "
-            f"exact McNemar test, p = {paired.p_value:.2g}"
+            f"exact McNemar test, {p_phrase(paired.p_value)}"
         )
     value = {**paired._asdict(), "p_holm": one.p_holm, "sign": one.sign}
-    return Finding(key, f"{lead} {paired_text(paired)}{test}, adjusted {one.p_holm:.2g}", value)
+    return Finding(
+        key, f"{lead} {paired_text(paired)}{test}, adjusted {p_phrase(one.p_holm)}", value
+    )
 
 
 def _warnings(row: Row) -> list[Finding]:
