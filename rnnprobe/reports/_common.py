@@ -78,6 +78,23 @@ def resume_command(command: str, run_dir: Path) -> str:
     return shlex.join(["rnnprobe", command, "--run-dir", str(run_dir), "--resume"])
 
 
+def repeats_findings(num_distinct: int, total: int) -> list[Finding]:
+    """Say that some examples are no evidence of their own; nothing where all inputs differ.
+
+    Args:
+        num_distinct: Distinct inputs of the part.
+        total: Its examples.
+    """
+    if num_distinct == total:
+        return []
+    sentence = (
+        f"Repeated inputs: the {total:,} examples are {num_distinct:,} distinct inputs; equal ones "
+        "are answered alike, yet intervals and tests take all examples as independent, so they "
+        "claim more than the data allow"
+    )
+    return [Finding("repeats", sentence, {"examples": total, "distinct": num_distinct})]
+
+
 def p_phrase(p_value: float) -> str:
     """Return a p-value for a sentence, like `p = 0.031` or `p < 0.0001`."""
     text = p_text(p_value)

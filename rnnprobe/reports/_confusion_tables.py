@@ -10,7 +10,7 @@ from rnnprobe.confusions.calibration import Calibration
 from rnnprobe.confusions.conflicts import Conflicts
 from rnnprobe.confusions.pairs import ConfusedPair, Confusions
 from rnnprobe.confusions.slices import LEAST_EXAMPLES, Slice, SliceFamily
-from rnnprobe.reports._common import counted, p_phrase
+from rnnprobe.reports._common import counted, p_phrase, repeats_findings
 from rnnprobe.statistics import wilson_interval
 from rnnprobe.table import Column, Finding, Table, escape
 
@@ -315,23 +315,6 @@ def calibration_findings(calibration: Calibration) -> tuple[Finding, ...]:
     return Finding("calibration_error", error, value), Finding("confidence", gap, means)
 
 
-def repeats_finding(num_distinct: int, total: int) -> Finding | None:
-    """Say that some examples are no evidence of their own; None where all inputs differ.
-
-    Args:
-        num_distinct: Distinct inputs of the part.
-        total: Its examples.
-    """
-    if num_distinct == total:
-        return None
-    sentence = (
-        f"Repeated inputs: the {total:,} examples are {num_distinct:,} distinct inputs; equal ones "
-        "are answered alike, but intervals and tests take all examples as independent, so "
-        "they are surer than the data allows"
-    )
-    return Finding("repeats", sentence, {"examples": total, "distinct": num_distinct})
-
-
 def ceiling_findings(conflicts: Conflicts, confusions: Confusions) -> tuple[Finding, ...]:
     """Say what equal inputs with different labels leave to be reached, and what they explain."""
     mistakes, explained = len(confusions.mistakes), len(conflicts.explained)
@@ -356,10 +339,7 @@ def ceiling_findings(conflicts: Conflicts, confusions: Confusions) -> tuple[Find
         )
         share = {"explained": explained, "share": explained / mistakes, "low": low, "high": high}
         findings.append(Finding("contradictions", sentence, share))
-    repeats = repeats_finding(conflicts.num_distinct, conflicts.total)
-    if repeats is not None:
-        findings.append(repeats)
-    return tuple(findings)
+    return (*findings, *repeats_findings(conflicts.num_distinct, conflicts.total))
 
 
 def _pair_text(pair: ConfusedPair, names: Sequence[str]) -> str:

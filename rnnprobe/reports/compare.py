@@ -15,8 +15,9 @@ from rnnprobe.confusions.comparison import (
     GroupDifference,
     ModelDifference,
 )
+from rnnprobe.datasets._conflicts import split_keys
 from rnnprobe.records import Predictions, SequenceDataset
-from rnnprobe.reports._common import counted, data_phrase, p_phrase
+from rnnprobe.reports._common import counted, data_phrase, p_phrase, repeats_findings
 from rnnprobe.statistics import wilson_interval
 from rnnprobe.table import Column, Finding, Report, Table, escape
 
@@ -84,6 +85,7 @@ def compare_report(
         *_alike(comparison.predictions, shown),
         *_changed(comparison, shown[0]),
         *_settings(comparison, shown, groups),
+        *repeats_findings(len(set(split_keys(dataset.splits[part]))), comparison.total),
     ]
     return Report(
         command="compare",

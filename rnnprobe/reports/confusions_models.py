@@ -9,8 +9,9 @@ import numpy as np
 
 from rnnprobe._versions import made_by
 from rnnprobe.confusions.stability import Stability, StablePair
+from rnnprobe.datasets._conflicts import split_keys
 from rnnprobe.records import SequenceDataset
-from rnnprobe.reports._common import counted, data_phrase
+from rnnprobe.reports._common import counted, data_phrase, repeats_findings
 from rnnprobe.statistics import wilson_interval
 from rnnprobe.table import Column, Finding, Report, Table, escape
 
@@ -79,6 +80,7 @@ def confusions_models_report(
         _tests(stability),
         _intervals(same_settings),
         *_copies(stability, names),
+        *repeats_findings(len(set(split_keys(dataset.splits[part]))), stability.total),
     ]
     return Report(
         command="confusions-models",

@@ -14,7 +14,7 @@ from rnnprobe.hardening.comparison import Comparison, Row
 from rnnprobe.hardening.evaluation import ATTACKED
 from rnnprobe.hardening.experiment import THRESHOLD, Hardening
 from rnnprobe.records import SequenceDataset
-from rnnprobe.reports._common import counted, data_phrase, p_phrase
+from rnnprobe.reports._common import counted, data_phrase, p_phrase, repeats_findings
 from rnnprobe.reports._harden_mistakes import (
     VERDICTS,
     mined_findings,
@@ -59,7 +59,8 @@ def harden_report(
     if found.budget is not None:
         judged = (CONTROL, *found.sources, THRESHOLD)
         findings += [one for name in judged for one in _warnings(found.rows.get(name, ()))]
-    findings += [*_settings(found), _tests(found, dataset, len(compared))]
+    findings += [*_settings(found), _tests(found, len(compared))]
+    findings += repeats_findings(len(set(split_keys(dataset.test))), len(dataset.test))
     if model_file is not None:
         name = list(found.arms)[-1]
         first = ", repeat 1" * (len(found.arms[CONTROL]) > 1)
@@ -285,7 +286,7 @@ def _attacked(found: Hardening) -> list[Finding]:
     return findings
 
 
-def _tests(found: Hardening, dataset: SequenceDataset, number: int) -> Finding:
+def _tests(found: Hardening, number: int) -> Finding:
     """Say how the differences were tested, and what that does not cover."""
     repeats = len(found.arms[CONTROL])
     if repeats == 1:
@@ -303,18 +304,12 @@ def _tests(found: Hardening, dataset: SequenceDataset, number: int) -> Finding:
             what += ", and of so few repeats only large differences show"
         if found.threshold is not None:
             what += "; the threshold, which is not trained, by the exact McNemar test"
-    total, distinct = len(dataset.test), len(set(split_keys(dataset.test)))
-    if distinct < total:
-        what += (
-            f"; of the {total:,} test examples {distinct:,} are distinct, equal ones err together, "
-            "so that intervals over examples are too narrow"
-        )
     sentence = (
         f"Tested: {counted(number, 'comparison')}, each by {what}; p-values are adjusted by Holm "
         "for all of them and verdicts follow from the adjusted ones at 5 %; intervals are of 95 %, "
         "each for itself; the test part was only measured, nothing was chosen by it"
     )
-    return Finding("tested", sentence, {"comparisons": number, "distinct": distinct})
+    return Finding("tested", sentence, {"comparisons": number})
 
 
 def _settings_of(attack: Any) -> str:

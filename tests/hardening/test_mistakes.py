@@ -272,7 +272,7 @@ def test_verdicts_follow_from_the_adjusted_tests(
     found = replace(found, arms={**arms, **both})
     findings = {one.key: one for one in harden_report(found, dataset, title="m").findings}
     assert "Here no: below the control were they" in findings["answer"].sentence
-    assert "of the 200 test examples 1 are distinct" in findings["tested"].sentence
+    assert findings["repeats"].value == {"examples": 200, "distinct": 1}
     less = {name: arm for name, arm in arms.items() if name != "without suspects"}
     sizes = {name: hardened.pool_sizes[name] for name in less}
     none = replace(mined, suspects=replace(mined.suspects, index=np.arange(0)))

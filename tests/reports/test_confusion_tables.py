@@ -164,7 +164,7 @@ def test_the_ceiling_stands_beside_the_accuracy() -> None:
     )
     assert "of 7 mistakes, 7 (1.000 [" in explained.sentence
     assert repeats.value == {"examples": 10, "distinct": 1}
-    assert "surer than the data allows" in repeats.sentence
+    assert "claim more than the data allow" in repeats.sentence
     none = Conflicts(3, 1.0, 0, (), {}, 3, {(1, 0): 1})
     (only,) = ceiling_findings(none, of_matrix([[1, 0], [1, 1]]))
     assert "all could be right" in only.sentence
