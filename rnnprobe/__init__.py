@@ -29,6 +29,11 @@ _PUBLIC = {
     "check_honesty": "rnnprobe.attacks._checks:check_honesty",
     "evaluate_attacks": "rnnprobe.attacks._run:evaluate_attacks",
     "run_attack": "rnnprobe.attacks._run:run_attack",
+    "compare_models": "rnnprobe.confusions.comparison:compare_models",
+    "find_stable": "rnnprobe.confusions.stability:find_stable",
+    "out_of_fold": "rnnprobe.confusions.folds:out_of_fold",
+    "study_confusions": "rnnprobe.confusions.study:study_confusions",
+    "suspect_labels": "rnnprobe.confusions.labels:suspect_labels",
     "build_model": "rnnprobe.models:build_model",
     "find_confusions": "rnnprobe.confusions.pairs:find_confusions",
     "harden": "rnnprobe.hardening.experiment:harden",
@@ -49,7 +54,12 @@ if TYPE_CHECKING:
     from rnnprobe.attacks._run import evaluate_attacks as evaluate_attacks
     from rnnprobe.attacks._run import run_attack as run_attack
     from rnnprobe.classifier import KerasClassifier as KerasClassifier
+    from rnnprobe.confusions.comparison import compare_models as compare_models
+    from rnnprobe.confusions.folds import out_of_fold as out_of_fold
+    from rnnprobe.confusions.labels import suspect_labels as suspect_labels
     from rnnprobe.confusions.pairs import find_confusions as find_confusions
+    from rnnprobe.confusions.stability import find_stable as find_stable
+    from rnnprobe.confusions.study import study_confusions as study_confusions
     from rnnprobe.datasets._load import load_dataset as load_dataset
     from rnnprobe.errors import RnnprobeError as RnnprobeError
     from rnnprobe.hardening.experiment import harden as harden

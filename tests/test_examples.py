@@ -13,11 +13,13 @@ ARGUMENTS = {
     "tune_and_probe.py": ["2", "1"],
     "sweep_and_compare.py": ["1", "1"],
     "attack_and_compare.py": ["1", "10"],
+    "mistakes_and_retrain.py": ["1", "1"],
 }
 SAID = {
     "tune_and_probe.py": "best of 2",
     "sweep_and_compare.py": "units, rate",
     "attack_and_compare.py": "fooled by 16 of 28 steps",
+    "mistakes_and_retrain.py": "mistakes only less random subset",
 }
 
 

@@ -52,7 +52,7 @@ def confusions_report(
         caption=f"**Confusions** of {title}{on} (n = {confusions.total:,})",
         main=main,
         shown=for_reading(main),
-        findings=tuple(_findings(study, top)),
+        findings=tuple(_findings(study, top, in_full)),
         tables=tables,
         left_out=frozenset(left_out),
         made_by=made_by(),
@@ -64,7 +64,7 @@ def confusions_report(
     )
 
 
-def _findings(study: ConfusionStudy, top: int) -> list[Finding]:
+def _findings(study: ConfusionStudy, top: int, in_full: Collection[str]) -> list[Finding]:
     confusions = study.confusions
     total, mistakes = confusions.total, len(confusions.mistakes)
     pairs_note = f"Confused pairs: {len(confusions.pairs)}"
@@ -83,7 +83,8 @@ def _findings(study: ConfusionStudy, top: int) -> list[Finding]:
     if study.calibration is not None:
         findings += calibration_findings(study.calibration)
     if study.decisions is not None:
-        findings += decisions_findings(study.decisions, study.pair_decisions)
+        pairs = study.pair_decisions if "decisions" in in_full else ()
+        findings += decisions_findings(study.decisions, pairs)
     if study.undecided:
         sentence = f"When it decided cannot be told. {escape(study.undecided)}"
         findings.append(Finding("undecided", sentence, study.undecided))
