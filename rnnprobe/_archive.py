@@ -39,6 +39,20 @@ def save_arrays(path: Path, arrays: Mapping[str, Any], metadata: Mapping[str, An
         add_metadata(temporary, metadata)
 
 
+def trained_seed(metadata: Mapping[str, Any] | None) -> int | None:
+    """Return the seed of a model's last training, in which it was hardened or trained.
+
+    Args:
+        metadata: What `read_metadata` returned.
+
+    Returns:
+        None where the file does not say.
+    """
+    known = metadata or {}
+    last = known.get("hardened", {}).get("schedule") or known.get("train") or {}
+    return last.get("seed")
+
+
 def read_metadata(path: Path) -> dict[str, Any] | None:
     """Return what `add_metadata` wrote, or None for an archive without it.
 

@@ -38,7 +38,7 @@ def in_batches(
         threads: Whether the processor's cores share them where the model allows it.
     """
     fixed = model.inputs[0].shape[0] if getattr(model, "inputs", None) else None
-    stateful = [layer for layer in model._flatten_layers() if _keeps_state(layer)]
+    stateful = [layer for layer in model._flatten_layers() if keeps_state(layer)]
 
     def part(rows: Array) -> list[Array]:
         for layer in stateful:
@@ -72,7 +72,8 @@ def explained(x: Array, mask: Array | None) -> Iterator[None]:
         ) from exc
 
 
-def _keeps_state(layer: Any) -> bool:
+def keeps_state(layer: Any) -> bool:
+    """Return whether a layer goes on from one batch to the next with its state."""
     return bool(getattr(layer, "stateful", False)) and hasattr(layer, "reset_state")
 
 

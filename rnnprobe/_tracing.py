@@ -73,7 +73,7 @@ def states_as_examples(
         given = signature.bind(*arguments, **options)
         with _replaced(layer, "return_sequences", True):
             states = call(*given.args, **given.kwargs)
-        mask = given.arguments.get("mask")
+        mask = given.arguments.get("mask", options.get("mask"))  # `call` may take **kwargs
         if mask is None:
             sequences = next(iter(given.arguments.values()))
             mask = keras.ops.ones(keras.ops.shape(sequences)[:2], "bool")

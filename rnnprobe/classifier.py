@@ -228,15 +228,6 @@ class KerasClassifier:
                     counted &= found
         return counted
 
-    def step_logits(self, x: Array, mask: Array | None = None) -> Array:
-        """Return float32 (num_examples, num_states, num_classes), the first of `read_states`.
-
-        Example:
-            >>> classifier.step_logits(dataset.test.x).shape       # doctest: +SKIP
-            (500, 28, 10)
-        """
-        return self.read_states(x, mask)[0]
-
     def read_states(self, x: Array, mask: Array | None = None) -> tuple[Array, Array]:
         """Return the logits that the model's own head gives for every state, and which count.
 

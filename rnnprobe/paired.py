@@ -23,8 +23,10 @@ class Paired(NamedTuple):
         low: Lower end of the 95 % interval.
         high: Upper end.
         p_value: Of a difference as large as this, to either side, where there is none.
-        gained: How often an example was right with the first alone, over all repeats.
+        gained: How often an example was right with the first alone, over all repeats that were
+            tested.
         lost: How often with the second alone.
+        test: What the p-value is of, in words.
     """
 
     difference: float
@@ -33,6 +35,7 @@ class Paired(NamedTuple):
     p_value: float
     gained: int
     lost: int
+    test: str
 
     @property
     def sign(self) -> int:
@@ -45,7 +48,8 @@ def compare_paired(first: Sequence[Array], second: Sequence[Array]) -> Paired:
 
     With one repeat it is McNemar's exact test and the interval of Bonett and Price; they cover the
     sampling of the examples for these two models, not other orders of training. With several it is
-    the paired t test and interval over the repeats, for these examples.
+    the paired t test and interval over the repeats, for these examples; where all repeats differ by
+    the same, there is no noise between them to judge by, and the first one is tested alone.
 
     Args:
         first: One bool (num_examples,) a repeat, which examples are right.
@@ -65,14 +69,14 @@ def compare_paired(first: Sequence[Array], second: Sequence[Array]) -> Paired:
         Statistics 37 (2012). https://doi.org/10.3102/1076998611411915
     """
     ours, theirs = np.stack(first), np.stack(second)
-    gained, lost = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
-    differences = ours.mean(axis=1) - theirs.mean(axis=1)
-    if len(differences) == 1:
-        return _exact(gained, lost, ours.shape[1])
-    return _over_repeats(differences, gained, lost)
+    gained, lost = (ours & ~theirs).sum(axis=1), (theirs & ~ours).sum(axis=1)
+    if len(ours) > 1 and np.ptp(gained - lost):
+        return _over_repeats(gained, lost, ours.shape[1])
+    alike = ", of the first repeat, as all differ by the same" if len(ours) > 1 else ""
+    return _exact(int(gained[0]), int(lost[0]), ours.shape[1], f"exact McNemar test{alike}")
 
 
-def _exact(gained: int, lost: int, total: int) -> Paired:
+def _exact(gained: int, lost: int, total: int, test: str) -> Paired:
     from scipy.stats import binomtest
 
     p_value = float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
@@ -80,16 +84,17 @@ def _exact(gained: int, lost: int, total: int) -> Paired:
     more, fewer = (gained + 1) / (total + 2), (lost + 1) / (total + 2)
     half = _Z * math.sqrt((more + fewer - (more - fewer) ** 2) / (total + 2))
     low, high = max(more - fewer - half, -1.0), min(more - fewer + half, 1.0)
-    return Paired((gained - lost) / total, low, high, p_value, gained, lost)
+    return Paired((gained - lost) / total, low, high, p_value, gained, lost, test)
 
 
-def _over_repeats(differences: Array, gained: int, lost: int) -> Paired:
+def _over_repeats(gained: Array, lost: Array, total: int) -> Paired:
     from scipy.special import stdtr, stdtrit
 
+    differences = (gained - lost) / total
     number, mean = len(differences), float(differences.mean())
     error = float(differences.std(ddof=1)) / math.sqrt(number)
     half = float(stdtrit(number - 1, 0.975)) * error
-    if error <= 1e-12:  # equal repeats leave no noise to judge by
-        return Paired(mean, mean, mean, 1.0, gained, lost)
     p_value = 2 * float(stdtr(number - 1, -abs(mean) / error))
-    return Paired(mean, mean - half, mean + half, p_value, gained, lost)
+    test = f"paired t test over {number} repeats"
+    sums = int(gained.sum()), int(lost.sum())
+    return Paired(mean, mean - half, mean + half, p_value, *sums, test)

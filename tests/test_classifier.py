@@ -374,6 +374,18 @@ def test_logits_at_a_token_are_those_of_the_word_up_to_it() -> None:
         assert found[row, step] == pytest.approx(expected, abs=1e-5)
 
 
+class TakingAnything(layers.GRU):
+    def call(self, sequences: object, initial_state: object = None, **options: object) -> object:
+        return super().call(sequences, initial_state, **options)
+
+
+def test_a_mask_that_a_layer_takes_among_other_options_counts() -> None:
+    x, mask = keras.Input((5, 3), name="x"), keras.Input((5,), dtype="bool", name="mask")
+    model = keras.Model([x, mask], layers.Dense(3)(TakingAnything(4)(x, mask=mask)))
+    given = np.tile(np.arange(5) < 3, (len(X), 1))
+    assert (KerasClassifier(model).read_states(X, given)[1] == given).all()
+
+
 def test_padding_that_a_model_reads_counts_for_it() -> None:
     words = keras.Sequential([keras.Input((5,), dtype="int32"), layers.Embedding(8, 4)])
     classifier = KerasClassifier(keras.Sequential([words, layers.GRU(4), layers.Dense(3)]))
@@ -407,14 +419,14 @@ def test_logits_by_step_of_one_batch_size_with_a_state() -> None:
     model = keras.Model(inputs, layers.Dense(3)(layers.GRU(4, stateful=True)(inputs)))
     stateless = free(layers.GRU(4), layers.Dense(3))
     stateless.set_weights(model.get_weights()[:5])
-    found = KerasClassifier(model).step_logits(X)
-    assert found == pytest.approx(KerasClassifier(stateless).step_logits(X), abs=1e-5)
+    found = KerasClassifier(model).read_states(X)[0]
+    assert found == pytest.approx(KerasClassifier(stateless).read_states(X)[0], abs=1e-5)
 
 
 def test_a_convolution_with_strides_leaves_fewer_states() -> None:
     model = free(layers.Conv1D(4, 2, strides=2), layers.GRU(4), layers.Dense(3))
     classifier = KerasClassifier(model)
-    found = classifier.step_logits(X)
+    found = classifier.read_states(X)[0]
     assert found.shape == (9, 2, 3)
     assert found[:, 0] == pytest.approx(classifier.logits(X[:, :2]), abs=1e-5)
 
@@ -467,4 +479,4 @@ def test_a_head_that_takes_more_than_one_forward_state_is_refused(message: str) 
     keras.utils.set_random_seed(0)
     classifier = KerasClassifier(combined(UNREADABLE[message]))
     with pytest.raises(ModelError, match=f"cannot be applied to every hidden state: .*{message}"):
-        classifier.step_logits(X)
+        classifier.read_states(X)

@@ -63,7 +63,8 @@ def open_several(paths: Sequence[Path], options: dict[str, Any]) -> SeveralModel
         click.UsageError: A model is named twice.
         DataError: The models know different data.
     """
-    from rnnprobe._archive import read_metadata
+    from rnnprobe._archive import read_metadata, trained_seed
+    from rnnprobe.errors import RnnprobeError
 
     refuse_named_twice(paths)
     loaded: dict[str, SequenceDataset] = {}
@@ -73,7 +74,10 @@ def open_several(paths: Sequence[Path], options: dict[str, Any]) -> SeveralModel
             opened = open_named(path, options, loaded)
             datasets.append(opened.dataset)
             refuse_other_data(paths[0], datasets[0], path, opened.dataset, options)
-            predictions.append(opened.predict(options["split"]))
+            try:
+                predictions.append(opened.predict(options["split"]))
+            except RnnprobeError as exc:
+                raise type(exc)(f"'{path}': {exc}") from exc
             kinds.append(opened.kind)
             share = (predictions[-1].predicted == predictions[-1].y).mean()
             progress.line(f"{path}: accuracy {share:.4f}", completed=number)
@@ -85,7 +89,7 @@ def open_several(paths: Sequence[Path], options: dict[str, Any]) -> SeveralModel
         predictions=tuple(predictions),
         dataset=datasets[0],
         settings=tuple(map(_settings, metadata)),
-        seeds=tuple(one["train"]["seed"] if one and "train" in one else None for one in metadata),
+        seeds=tuple(map(trained_seed, metadata)),
     )
 
 
@@ -131,12 +135,14 @@ def _settings(metadata: dict[str, Any] | None) -> str | None:
     """Return what a model was trained on and how, without the seed; None where it is not known."""
     if metadata is None or not {"model", "train", "data"} <= set(metadata):
         return None
-    hardened = dict(metadata.get("hardened", {}))
-    if "schedule" in hardened:
-        hardened["schedule"] = {**hardened["schedule"], "seed": None}
+    hardened, train = dict(metadata.get("hardened", {})), dict(metadata["train"])
+    last = dict(hardened["schedule"]) if hardened else train  # `trained_seed` is that of the last
+    last["seed"] = None
+    if hardened:
+        hardened["schedule"] = last
     known = {
         "model": metadata["model"],
-        "train": {**metadata["train"], "seed": None},
+        "train": train,
         "digest": metadata["data"]["digest"],
         "hardened": hardened,
     }

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from rnnprobe.cli._model import model_data_options, open_named, split_option
 from rnnprobe.cli._options import (
@@ -116,6 +117,9 @@ def _check_options(models: tuple[Path, ...], options: dict[str, Any]) -> None:
         raise click.UsageError(f"--export and --output both name '{export}'; give two names.")
     if len(models) != 1 and what is not None:
         raise click.UsageError("--what is asked of one MODEL alone.")
+    source = click.get_current_context().get_parameter_source("seed")
+    if len(models) > 1 and source != ParameterSource.DEFAULT:
+        raise click.UsageError("--seed is of no use for several MODELs; leave it out.")
     if options["folds"] is not None and "labels" not in (what or ()):
         raise click.UsageError("--folds goes with --what labels.")
 
@@ -146,7 +150,7 @@ def _export(
 def _probe(path: Path, options: dict[str, Any]) -> None:
     output = _prepare(options, _FIGURES)
     with keras_at_work(options["verbose"]):
-        from rnnprobe._archive import read_metadata
+        from rnnprobe._archive import read_metadata, trained_seed
         from rnnprobe.confusions.folds import fold_settings
         from rnnprobe.confusions.mistakes import mistakes_of
         from rnnprobe.confusions.study import study_confusions
@@ -171,8 +175,7 @@ def _probe(path: Path, options: dict[str, Any]) -> None:
 
     if output.plots:
         output.draw(_figures(study, f"{opened.name} on {opened.dataset.name}"))
-    seed = metadata["train"]["seed"] if metadata and "train" in metadata else None
-    mistakes = mistakes_of(study.confusions.predictions, seed=seed)
+    mistakes = mistakes_of(study.confusions.predictions, seed=trained_seed(metadata))
     names = opened.dataset.class_names
     _export(options, {opened.name: mistakes}, names, options["split"], opened.dataset)
     in_full = options["what"] or ()
@@ -258,7 +261,7 @@ def _read(path: Path, options: dict[str, Any]) -> None:
     from rnnprobe.table import escape
 
     predictions = read_predictions(path)
-    study = study_predictions(predictions)
+    study = study_predictions(predictions, seed=options["seed"])
     if output.plots:
         output.draw(_figures(study, path.name))
     mistakes = {path.name: mistakes_of(predictions)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -180,7 +181,11 @@ def _finish(
             )
         click.echo(f"results are kept in {result.run_dir}", err=True)
         if options["save_models"]:
-            click.echo(f"models are kept in {result.run_dir}/models", err=True)
+            folder = Path(str(result.run_dir), "models")
+            kept, finished = len(list(folder.glob("*.keras"))), sum(r.finished for r in result.runs)
+            click.echo(f"models are kept in {folder}: {kept} of {finished} runs", err=True)
+            if kept < finished:
+                click.echo("runs made before, without --save-models, left no model", err=True)
     report = sweep_report(
         result,
         dataset,

@@ -168,4 +168,4 @@ def _scores(predictions: Predictions) -> _Scores:
     of_true = p[np.arange(len(p)), predictions.y]
     brier = float(((p**2).sum(axis=1) - 2 * of_true + 1).mean())
     with np.errstate(divide="ignore"):  # a true class of probability 0 costs infinitely much
-        return _Scores(max(brier, 0.0), float(-np.log(of_true).mean()))
+        return _Scores(max(brier, 0.0), max(float(-np.log(of_true).mean()), 0.0))

@@ -13,7 +13,6 @@ import numpy as np
 from rnnprobe.backend import make_deterministic
 from rnnprobe.classifier import KerasClassifier
 from rnnprobe.datasets._conflicts import split_keys
-from rnnprobe.datasets._split import split_indices
 from rnnprobe.errors import DataError, ModelError, TrainingError
 from rnnprobe.hardening.trainer import Schedule, Trainer
 from rnnprobe.models import compile_model
@@ -91,6 +90,7 @@ class OutOfFold:
         num_folds: How many, at least 2.
         seed: Of folds, weights, order and dropout.
         settings: How each fold's model was trained.
+        kept: Names of layers that were not made anew and so may have seen all examples.
     """
 
     predictions: Predictions
@@ -98,6 +98,7 @@ class OutOfFold:
     num_folds: int
     seed: int
     settings: FoldSettings
+    kept: tuple[str, ...] = ()
 
     @property
     def mistakes(self) -> Array:
@@ -108,7 +109,9 @@ class OutOfFold:
 def deal_folds(split: Split, num_folds: int, seed: int) -> Array:
     """Return int64 (num_examples,), the fold of each example, stratified by class.
 
-    Equal inputs are of one fold, so that no model has seen what it predicts.
+    The distinct inputs of a class are shuffled, and each goes to the fold that has fewest examples
+    of the class, among these to that which has fewest at all. Equal inputs are of one fold, so
+    that no model has seen what it predicts; they count for the class of the first of them.
 
     Args:
         split: The examples.
@@ -116,21 +119,32 @@ def deal_folds(split: Split, num_folds: int, seed: int) -> Array:
         seed: Of the shuffle.
 
     Raises:
-        DataError: There are too few distinct inputs: a fold would be empty.
+        DataError: There are fewer distinct inputs than folds.
     """
     if num_folds < 2:
         raise ValueError(f"`num_folds >= 2` must hold, but got num_folds={num_folds!r}.")
-    shares = {str(number): 1 / num_folds for number in range(num_folds)}
-    parts = split_indices(split_keys(split), split.y, shares, seed) if len(split) else {}
+    groups: dict[bytes, list[int]] = {}
+    for index, key in enumerate(split_keys(split)):
+        groups.setdefault(key, []).append(index)
+    if len(groups) < num_folds:
+        raise DataError(
+            f"{num_folds} folds need as many distinct training examples, but there are "
+            f"{len(groups)}; give fewer folds."
+        )
+    by_class: dict[int, list[list[int]]] = {}
+    for members in groups.values():
+        by_class.setdefault(int(split.y[members[0]]), []).append(members)
+    generator = np.random.default_rng(seed)
     fold = np.zeros(len(split), np.int64)
-    for number in range(num_folds):
-        members = parts.get(str(number), ())
-        if not len(members):
-            raise DataError(
-                f"{num_folds} folds of {len(split)} training examples leave a fold empty; give "
-                "fewer folds, or more distinct examples."
-            )
-        fold[members] = number
+    sizes = np.zeros(num_folds, np.int64)
+    for label in sorted(by_class):
+        of_class = np.zeros(num_folds, np.int64)
+        for position in generator.permutation(len(by_class[label])):
+            members = by_class[label][position]
+            chosen = int(np.lexsort((sizes, of_class))[0])
+            fold[members] = chosen
+            of_class[chosen] += len(members)
+            sizes[chosen] += len(members)
     return fold
 
 
@@ -148,7 +162,7 @@ def out_of_fold(
     For each fold a model of the same architecture starts from fresh weights, is trained on the
     other folds and predicts its own; the validation and test parts are not touched. Layers
     without a weight that can be trained (frozen ones, a normalisation that was adapted) keep what
-    they have. Afterwards the model has its own weights again.
+    they have, but for a batch normalisation. Afterwards the model has its own weights again.
 
     Args:
         classifier: Gives the architecture.
@@ -198,7 +212,8 @@ def out_of_fold(
     finally:
         trainer.restore()
     predictions = Predictions(train.y, probabilities, dataset.class_names)
-    return OutOfFold(predictions, fold, num_folds, seed, settings)
+    kept = tuple(layer.name for layer in _kept_layers(model))
+    return OutOfFold(predictions, fold, num_folds, seed, settings, kept)
 
 
 def _predicted(
@@ -251,10 +266,19 @@ def _fresh_weights(model: keras.Model, seed: int, number: int) -> list[Array]:
             f"{len(fresh)} weights where it has {len(given)}; give its class get_config, and "
             "build its layers in build."
         )
-    layers = model._flatten_layers(include_self=False, recursive=True)
-    frozen = [layer for layer in layers if not layer.trainable_variables]
-    kept = {id(weight) for layer in frozen for weight in layer.weights}
+    kept = {id(weight) for layer in _kept_layers(model) for weight in layer.weights}
     return [
         own if id(weight) in kept else new
         for weight, own, new in zip(model.weights, given, fresh, strict=True)
+    ]
+
+
+def _kept_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    """Return the layers whose weights training would not bring back if they were made anew."""
+    return [
+        layer
+        for layer in model._flatten_layers(include_self=False, recursive=True)
+        if layer.weights
+        and not layer.trainable_variables
+        and not (layer.trainable and isinstance(layer, keras.layers.BatchNormalization))
     ]

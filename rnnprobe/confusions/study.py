@@ -14,6 +14,7 @@ from rnnprobe.confusions.slices import SliceFamily, find_slices
 from rnnprobe.datasets._conflicts import dataset_keys
 from rnnprobe.errors import DataError, ModelError
 from rnnprobe.inspection.decisions import Decisions, PairDecision, decide, pair_decisions
+from rnnprobe.protocols import StateReader
 from rnnprobe.records import Array, Predictions, SequenceDataset
 
 if TYPE_CHECKING:  # Keras comes with these, and predictions from a file need none
@@ -55,9 +56,15 @@ class ConfusionStudy:
     opinion: Array | None = None
 
 
-def study_predictions(predictions: Predictions) -> ConfusionStudy:
-    """Study predictions of which nothing more is known."""
-    return ConfusionStudy(find_confusions(predictions), calibration=calibrate(predictions))
+def study_predictions(predictions: Predictions, *, seed: int = 0) -> ConfusionStudy:
+    """Study predictions of which nothing more is known.
+
+    Args:
+        predictions: At least one.
+        seed: Of the simulation behind the calibration.
+    """
+    calibration = calibrate(predictions, seed=seed)
+    return ConfusionStudy(find_confusions(predictions), calibration=calibration)
 
 
 def study_confusions(
@@ -133,7 +140,7 @@ def study_confusions(
 
 
 def _decisions(
-    classifier: KerasClassifier,
+    classifier: StateReader,
     dataset: SequenceDataset,
     part: str,
     confusions: Confusions,

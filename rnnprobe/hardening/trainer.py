@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import keras
 import numpy as np
 
+from rnnprobe._batches import keeps_state
 from rnnprobe.classifier import KerasClassifier
 from rnnprobe.errors import ModelError, TrainingError
 from rnnprobe.protocols import Classifier
@@ -96,8 +97,8 @@ class Trainer:
         advice: What to do about a loss that is no number; ends its message.
 
     Raises:
-        ModelError: The model has no weights to train, or another Keras backend than TensorFlow
-            runs.
+        ModelError: The model has no weights to train or keeps its state between batches, or
+            another Keras backend than TensorFlow runs.
     """
 
     def __init__(
@@ -114,6 +115,12 @@ class Trainer:
         model = classifier.model
         if not model.trainable_variables:
             raise ModelError("The model has no weights that can be trained: all are frozen.")
+        stateful = [layer.name for layer in model._flatten_layers() if keeps_state(layer)]
+        if stateful:
+            raise ModelError(
+                f"The layer '{stateful[0]}' is stateful: it carries its state from batch to batch, "
+                "which means nothing for shuffled examples; build the model with stateful=False."
+            )
         optimizer = optimizer or keras.optimizers.Adam(schedule.learning_rate)
         optimizer.build(model.trainable_variables)
         self._step = classifier.update_step(optimizer)

@@ -22,6 +22,7 @@ from rnnprobe.statistics import (
 
 TENTHS = range(1, 11)
 _BLOCK = 4096  # examples looked at together, lest the work take more memory than the logits
+_LEAST = 10  # of fewer counts the t interval of a mean may begin below 0
 
 
 class ShareAccuracy(NamedTuple):
@@ -347,7 +348,7 @@ class FlipCounts(NamedTuple):
 
     Args:
         right: Mean flips of the examples that are right in the end; None of none.
-        right_interval: 95 % of it, by t; None of fewer than two examples, or where all are equal.
+        right_interval: 95 % of it, by t; None of fewer than ten examples, or where all are equal.
         wrong: The same of the others.
         wrong_interval: The same.
         difference: Wrong less right by Welch's t test; None where a group has fewer than two.
@@ -372,7 +373,7 @@ def _mean(values: Array) -> tuple[float | None, Interval | None]:
     if len(values) == 0:
         return None, None
     mean = float(values.mean())
-    if np.ptp(values) == 0:
+    if len(values) < _LEAST or np.ptp(values) == 0:
         return mean, None
     error = float(values.std(ddof=1)) / math.sqrt(len(values))
     half = float(stdtrit(len(values) - 1, 0.975)) * error

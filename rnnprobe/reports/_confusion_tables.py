@@ -140,7 +140,7 @@ def asymmetry_finding(confusions: Confusions) -> Finding | None:
         key=lambda pair: pair.asymmetry_p or 0.0,
     )
     how = (
-        "Fisher's exact test of the two shares, two-sided, adjusted by Holm for all "
+        "Fisher's exact test of the two shares, two-sided, adjusted by Holm for "
         f"{counted(tests, 'pair')} of classes confused at all"
     )
     if not found:
@@ -174,13 +174,13 @@ def excess_finding(confusions: Confusions) -> Finding | None:
     )
     how = (
         "expected if each class erred as often and attracted as many mistakes as here, but "
-        "otherwise blindly; one-sided binomial test, adjusted by Holm for all "
+        "otherwise blindly; one-sided binomial test, adjusted by Holm for "
         f"{tests:,} kinds of mistakes that could occur"
     )
     if not found:
         sentence = (
             f"More than expected: none of {counted(tests, 'kind')} of mistakes measurably ({how}); "
-            "with few mistakes only a large excess would show"
+            "the test is a cautious one, and with few mistakes only a large excess would show"
         )
         return Finding("excess", sentence, {"tests": tests, "pairs": []})
     listed = [

@@ -154,7 +154,15 @@ def _accuracy_findings(decisions: Decisions) -> list[Finding]:
     rows = decisions.accuracy_by_share
     accuracies = np.array([row.correct / row.total for row in rows])
     final, total = float(accuracies[-1]), rows[-1].total
-    half = rows[_from_where_on(accuracies >= final / 2)]
+    labels = decisions.y[decisions.read]
+    base = float(np.bincount(labels).max() / len(labels))
+    if rows[-1].interval is None or rows[-1].interval.low <= base:
+        sentence = (
+            f"When it decided: the accuracy at the end, {final:.4f}, is not measurably above that "
+            f"of always answering the most frequent class, {base:.4f}; there is nothing to follow"
+        )
+        return [Finding("half_of_accuracy", sentence, None)]
+    half = rows[_from_where_on(accuracies >= (base + final) / 2)]
     most = _from_where_on(accuracies >= final - _POINT - 1e-12)
     read = decisions.read
     against = compare_paired(
@@ -175,10 +183,12 @@ def _accuracy_findings(decisions: Decisions) -> list[Finding]:
     return [
         Finding(
             "half_of_accuracy",
-            f"When it decided: half of the final accuracy ({final:.4f}) is reached, and kept, from "
+            f"When it decided: half of the way from always answering the most frequent class "
+            f"({base:.4f}) to the final accuracy ({final:.4f}) is made, and kept, from "
             f"{_percent(half.share)} of each sequence on, where it is "
-            f"{interval_text(half.correct, total)}; looked at in steps of 10 %",
-            {"share": half.share, "accuracy": half.correct / total, "final": final},
+            f"{interval_text(half.correct, total)}; looked at in steps of 10 %, and chosen by "
+            "these very numbers",
+            {"share": half.share, "accuracy": half.correct / total, "final": final, "base": base},
         ),
         Finding(
             "all_but_one_point",
@@ -227,7 +237,7 @@ def _median_text(steps: Median, share: Median) -> str:
 
 
 def _interval(interval: Interval | None, form: str) -> str:
-    return f" [{interval.low:{form}}, {interval.high:{form}}]" if interval else " [too few]"
+    return f" [{interval.low:{form}}, {interval.high:{form}}]" if interval else " [no interval]"
 
 
 def _flips_finding(decisions: Decisions) -> Finding:
@@ -261,10 +271,14 @@ def _pairs_finding(decisions: Decisions, pairs: Sequence[PairDecision]) -> Findi
     apart = sum(pair.p_adjusted < _LEVEL for pair in tested if pair.p_adjusted is not None)
     sentence = (
         "Pairs: two logits part at the step from which on the winner leads for good, the wrong "
-        "class in mistakes, the true one in right examples of the same class; mistakes part at "
-        f"another step than right ones in {apart} of {counted(len(tested), 'pair')} (Mann-Whitney, "
-        "exact where a group has fewer than eight, p < 0.05 after Holm's correction)"
+        "class in mistakes, the true one in right examples of the same class"
     )
+    if tested:
+        sentence += (
+            f"; mistakes part at another step than right ones in {apart} of "
+            f"{counted(len(tested), 'pair')} (Mann-Whitney, exact where a group has fewer than "
+            "eight, p < 0.05 after Holm's correction)"
+        )
     if _same_length(decisions) is None:
         sentence += "; steps are counted from the start, lengths are not taken into account"
     on_the_way = sum(pair.right_on_the_way for pair in pairs)

@@ -36,8 +36,7 @@ def mined_findings(found: Hardening, compared: tuple[Comparison, ...]) -> list[F
         return []
     clean = [one for one in compared if one.measure == "clean" and one.second in _WHOSE]
     ours = [one for one in clean if one.first in _KEYS]
-    repeats = len(found.arms[CONTROL])
-    findings = [_answer(ours), *(_verdict(one, repeats) for one in ours)]
+    findings = [_answer(ours), *(_verdict(one) for one in ours)]
     findings += [_mined(mined), _pairs(mined), folds_finding(mined.out_of_fold)]
     if WITHOUT not in found.arms:
         number = len(mined.suspects)
@@ -69,12 +68,11 @@ def _answer(ours: list[Comparison]) -> Finding:
     return Finding("answer", question + answer, {name: signs[name] for name in (ONLY, TIMES)})
 
 
-def _verdict(one: Comparison, repeats: int) -> Finding:
+def _verdict(one: Comparison) -> Finding:
     paired = one.paired
-    test = f"paired t test over {repeats} repeats" if repeats > 1 else "exact McNemar test"
     sentence = (
         f"{one.first} {VERDICTS[one.sign]} beside the {one.second}: test accuracy less "
-        f"{_WHOSE[one.second]} {paired_text(paired)}, {test}, {p_phrase(paired.p_value)}, "
+        f"{_WHOSE[one.second]} {paired_text(paired)}, {paired.test}, {p_phrase(paired.p_value)}, "
         f"adjusted {p_phrase(one.p_holm)}"
     )
     key = f"{_KEYS[one.first]}_{one.second.replace(' ', '_')}"
@@ -111,18 +109,9 @@ def _pairs(mined: Mined) -> Finding:
     return Finding("pairs", sentence, value)
 
 
-def paired_cells(paired: Paired) -> tuple[float, float | None, float | None]:
-    """Return difference and interval; equal repeats have no noise that would make one."""
-    if paired.low == paired.high:
-        return paired.difference, None, None
-    return paired.difference, paired.low, paired.high
-
-
 def paired_text(paired: Paired) -> str:
     """Return a difference with its interval."""
-    difference, low, high = paired_cells(paired)
-    between = f"[{low:+.4f}, {high:+.4f}]" if low is not None else "in all repeats (no interval)"
-    return f"{difference:+.4f} {between}"
+    return f"{paired.difference:+.4f} [{paired.low:+.4f}, {paired.high:+.4f}]"
 
 
 def pool_phrase(found: Hardening) -> str:
@@ -161,13 +150,12 @@ def _effects_table(found: Hardening) -> Table:
     control = found.arms[CONTROL]
     titles = dict(zip(ERRORS, ("of mined pairs", "all others"), strict=True))
     rows = [
-        (name, titles[column], *paired_cells(compare(column, found.rows[name], control)))
+        (name, titles[column], *compare(column, found.rows[name], control)[:3])
         for name in (BEFORE, *found.pool_sizes)
         if name != CONTROL
         for column in ERRORS
     ]
     title = "Share of test examples wrong, less the control's: below 0 is better; not tested"
-    title += "; – where the repeats are equal" * (len(control) > 1)
     return Table(columns, tuple(rows), title)
 
 

@@ -106,6 +106,9 @@ def folds_finding(out_of_fold: OutOfFold) -> Finding:
         f"{settings_phrase(out_of_fold.settings)}, {counted(updates, 'update')} each, seed "
         f"{out_of_fold.seed}"
     )
+    if out_of_fold.kept:
+        kept = ", ".join(map(escape, out_of_fold.kept))
+        sentence += f"; not made anew, so that they may have seen all examples: {kept}"
     counts = np.bincount(y, minlength=len(out_of_fold.predictions.class_names))
     names = out_of_fold.predictions.class_names
     rare = [escape(names[k]) for k in np.flatnonzero((counts > 0) & (counts < number))]
@@ -117,6 +120,7 @@ def folds_finding(out_of_fold: OutOfFold) -> Finding:
         "seed": out_of_fold.seed,
         "from_model": out_of_fold.settings.from_model,
         "left_out": list(out_of_fold.settings.left_out),
+        "kept": list(out_of_fold.kept),
         "optimizer": spec.optimizer,
         "learning_rate": spec.learning_rate,
         "batch_size": spec.batch_size,

@@ -69,7 +69,7 @@ def _findings(study: ConfusionStudy, top: int, in_full: Collection[str]) -> list
     total, mistakes = confusions.total, len(confusions.mistakes)
     pairs_note = f"Confused pairs: {len(confusions.pairs)}"
     if top < len(confusions.pairs):
-        pairs_note += f", the {top} most frequent above (--top)"
+        pairs_note += f", the most frequent above (--top {top})"
     findings: list[Finding | None] = [
         accuracy_finding("accuracy", "Accuracy:", confusions.correct, total),
         *(ceiling_findings(study.conflicts, confusions) if study.conflicts else ()),

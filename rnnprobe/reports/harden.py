@@ -19,7 +19,6 @@ from rnnprobe.reports._harden_mistakes import (
     VERDICTS,
     mined_findings,
     mined_tables,
-    paired_cells,
     paired_text,
     pool_phrase,
 )
@@ -167,7 +166,7 @@ def _paired_table(compared: tuple[Comparison, ...]) -> Table:
             one.first,
             one.second,
             _MEASURES[one.measure],
-            *paired_cells(one.paired),
+            *one.paired[:3],
             one.paired.p_value,
             one.p_holm,
             said[one.sign],
@@ -198,14 +197,11 @@ def _verdicts(found: Hardening, compared: tuple[Comparison, ...]) -> list[Findin
 
 def _paired_finding(key: str, lead: str, one: Comparison, repeats: int) -> Finding:
     paired = one.paired
-    if repeats > 1:
-        test = f", paired t test over {repeats} repeats, {p_phrase(paired.p_value)}"
-    else:
+    test = f", {paired.test}, {p_phrase(paired.p_value)}"
+    if repeats == 1:
         only = counted(paired.gained, "example")
-        test = (
-            f", {only} right with {one.first} alone, {paired.lost:,} with {one.second} alone, "
-            f"exact McNemar test, {p_phrase(paired.p_value)}"
-        )
+        alone = f", {only} right with {one.first} alone, {paired.lost:,} with {one.second} alone"
+        test = alone + test
     value = {**paired._asdict(), "p_holm": one.p_holm, "sign": one.sign}
     return Finding(
         key, f"{lead} {paired_text(paired)}{test}, adjusted {p_phrase(one.p_holm)}", value
@@ -298,7 +294,9 @@ def _tests(found: Hardening, number: int) -> Finding:
     else:
         what = (
             f"the paired t test and interval over {repeats} repeats: they cover the order of "
-            "training, for these test examples and this model before"
+            "training, for these test examples"
+            + (", these mined mistakes (one draw of folds)" if found.mined is not None else "")
+            + " and this model before"
         )
         if repeats < _ENOUGH:
             what += ", and of so few repeats only large differences show"

@@ -8,9 +8,11 @@ import json
 import shutil
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from conftest import Cli
+from keras import layers
 
 from rnnprobe import load_dataset, load_model, save_model
 from rnnprobe._archive import read_metadata
@@ -47,6 +49,32 @@ def test_two_models_are_compared_in_markdown(cli: Cli, several: list[Path]) -> N
     assert "not which settings" in done.out
     assert "**Pairs confused less often than by far-0.keras" in done.out
     assert done.err.count("accuracy") == 2
+
+
+def test_hardened_models_are_told_apart_by_the_seed_of_their_hardening(
+    cli: Cli, several: list[Path], tmp_path: Path
+) -> None:
+    metadata = read_metadata(several[0])
+    assert metadata is not None
+    paths = []
+    for epsilon, seed in ((0.1, 0), (0.1, 1), (0.2, 0), (0.2, 1)):
+        paths.append(tmp_path / f"hard-{epsilon}-{seed}.keras")
+        hardened = {"budget": {"epsilon": epsilon}, "schedule": {"seed": seed, "epochs": 3}}
+        save_model(paths[-1], load_model(several[seed]), {**metadata, "hardened": hardened})
+    report = json.loads(cli("compare", *paths, "--format", "json").out)
+    assert [row["seed"] for row in report["tables"]["models"]] == [0, 1, 0, 1]
+    (group,) = report["tables"]["groups"]
+    assert group["first"] == ["hard-0.1-0.keras", "hard-0.1-1.keras"]
+
+
+def test_a_model_that_does_not_fit_is_named(cli: Cli, several: list[Path]) -> None:
+    model = keras.Sequential([keras.Input((6, 3)), layers.GRU(2), layers.Dense(2)])
+    model.save("two.keras")
+    source = read_metadata(several[0])
+    assert source is not None
+    done = cli("compare", several[0], "two.keras", "--data", source["data"]["data"])
+    assert done.status == 2
+    assert "Error: 'two.keras': The model tells 2 classes apart, but the data has 3." in done.err
 
 
 def test_settings_are_compared_where_there_are_seeds(cli: Cli, several: list[Path]) -> None:

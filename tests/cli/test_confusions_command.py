@@ -101,6 +101,7 @@ def test_a_model_without_states_is_told_what_cannot_be_told(cli: Cli, values_npz
         (["m.keras", "--export", "m.txt"], "expected a name with .npz or .csv"),
         (["m.keras", "--export", "m.csv", "-o", "m.csv"], "both name 'm.csv'"),
         (["m.keras", "m.keras"], "named twice"),
+        (["a.keras", "b.keras", "--seed", "1"], "--seed is of no use for several MODELs"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(

@@ -245,6 +245,11 @@ def test_the_models_of_a_sweep_are_kept_where_asked_for(cli: Cli, values_npz: Pa
     (first,) = [run for run in json.loads(done.out)["runs"] if run["cell"] == "gru"][:1]
     said = json.loads(cli("confusions", models[0], "--format", "json").out)["findings"]
     assert said["accuracy"]["accuracy"] == first["metrics"]["test_accuracy"]
+    more = ("--repeats", 3, "--run-dir", "run", "--resume", "--format", "json")
+    assert cli(*grid, *more).status == 0
+    late = cli(*grid, *more, "--save-models")
+    assert "models are kept in run/models: 4 of 6 runs" in late.err
+    assert "runs made before, without --save-models, left no model" in late.err
     wrong = cli(*grid, "--save-models", "--listen", "8786")
     assert wrong.status == 2
     assert "Models are saved in the run folder of a sweep on this machine alone" in wrong.err

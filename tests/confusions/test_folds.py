@@ -13,6 +13,8 @@ from rnnprobe import KerasClassifier, SequenceDataset, Split, TrainSpec
 from rnnprobe.confusions.folds import (
     DEFAULT_SETTINGS,
     FoldSettings,
+    _fresh_weights,
+    _kept_layers,
     deal_folds,
     fold_settings,
     out_of_fold,
@@ -38,14 +40,27 @@ def test_folds_are_stratified_and_keep_equal_inputs_together() -> None:
     counts = np.array([np.bincount(y[fold == number], minlength=3) for number in range(5)])
     assert (np.ptp(counts, axis=0) <= 3).all() and (counts > 0).all()
     assert fold[3] == fold[40] == fold[0] and fold[70] == fold[61]
+    assert np.ptp(counts.sum(axis=1)) <= 3
     assert (fold == deal_folds(Split(x, y), 5, seed=1)).all()
     assert (fold != deal_folds(Split(x, y), 5, seed=2)).any()
     with pytest.raises(ValueError, match="`num_folds >= 2` must hold, but got num_folds=1"):
         deal_folds(Split(x, y), 1, seed=0)
-    with pytest.raises(DataError, match="5 folds of 3 training examples leave a fold empty"):
+    with pytest.raises(DataError, match=r"5 folds need as many .* but there are 3; give fewer"):
         deal_folds(Split(x[:3], y[:3]), 5, seed=0)
-    with pytest.raises(DataError, match="2 folds of 0 training examples"):
+    with pytest.raises(DataError, match=r"2 folds need as many .* but there are 0"):
         deal_folds(Split(x[:0], y[:0]), 2, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("size", "classes", "folds"), [(4, 10, 5), (1, 100, 5), (6, 20, 5), (8, 30, 10)]
+)
+def test_small_classes_fill_the_folds_evenly(size: int, classes: int, folds: int) -> None:
+    y = np.repeat(np.arange(classes), size).astype(np.int32)
+    x = np.arange(len(y), dtype=np.float32).reshape(-1, 1, 1)
+    fold = deal_folds(Split(x, y), folds, seed=0)
+    assert np.ptp(np.bincount(fold, minlength=folds)) <= 1
+    of_class = np.array([np.bincount(fold[y == one], minlength=folds) for one in range(classes)])
+    assert np.ptp(of_class, axis=1).max() <= 1
 
 
 def test_predictions_are_reproducible_and_leave_the_model(values: SequenceDataset) -> None:
@@ -165,3 +180,27 @@ def test_what_cannot_be_done_is_one_line(values: SequenceDataset) -> None:
     classifier.model.trainable = False
     with pytest.raises(ModelError, match="no weights that can be trained"):
         out_of_fold(classifier, values, FAST)
+
+
+def test_statistics_of_all_examples_are_not_handed_to_the_folds(values: SequenceDataset) -> None:
+    adapted = layers.Normalization(name="adapted")
+    adapted.adapt(values.train.x)
+    statistics = layers.BatchNormalization(center=False, scale=False, name="statistics")
+    model = keras.Sequential(
+        [keras.Input((6, 3)), adapted, statistics, layers.GRU(2), layers.Dense(3)]
+    )
+    statistics.moving_mean.assign([7.0, 7.0, 7.0])
+    fresh = dict(zip((w.path for w in model.weights), _fresh_weights(model, 0, 0), strict=True))
+    assert (fresh[statistics.moving_mean.path] == 0).all()
+    mean = adapted.weights[0]
+    assert (fresh[mean.path] == np.array(mean)).all() and np.array(mean).any()
+    assert [layer.name for layer in _kept_layers(model)] == ["adapted"]
+
+
+def test_a_model_that_keeps_its_state_cannot_be_trained_on_folds(values: SequenceDataset) -> None:
+    model = keras.Sequential(
+        [keras.Input((6, 3), batch_size=8), layers.GRU(2, stateful=True, name="memory"),
+         layers.Dense(3)]
+    )  # fmt: skip
+    with pytest.raises(ModelError, match="The layer 'memory' is stateful: it carries its state"):
+        out_of_fold(KerasClassifier(model), values)

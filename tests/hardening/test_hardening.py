@@ -336,8 +336,16 @@ def test_several_repeats_are_compared_by_the_paired_t_test() -> None:
     interval = expected.confidence_interval(0.95)
     assert found.p_value == pytest.approx(expected.pvalue)
     assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
-    constant = compare_paired([first[0]] * 3, [first[0]] * 3)
-    assert (constant.difference, constant.low, constant.high, constant.p_value) == (0, 0, 0, 1)
+    assert found.test == "paired t test over 4 repeats"
+
+
+def test_repeats_that_all_differ_by_the_same_are_tested_as_one() -> None:
+    rng = np.random.default_rng(2)
+    first, second = rng.random(80) < 0.8, rng.random(80) < 0.5
+    alone, several = (compare_paired([first] * n, [second] * n) for n in (1, 3))
+    assert several[:6] == alone[:6]
+    assert alone.p_value < 0.05
+    assert several.test == "exact McNemar test, of the first repeat, as all differ by the same"
 
 
 @pytest.fixture(scope="module")
@@ -377,7 +385,9 @@ def test_the_experiment_reports_every_row_and_leaves_the_model(
     again = harden(classifier, dataset, found.budget, names, schedule, repeats=2, attacks=WEAK)
     assert harden_report(again, dataset, title="model.keras") == report
     text = to_markdown(report)
-    assert "± " in text and "(n = 2)" in text and "paired t test over 2 repeats" in text
+    assert (
+        "± " in text and "(n = 2)" in text and "paired t test and interval over 2 repeats" in text
+    )
     assert [row[0] for row in report.main.rows] == [
         "before", "control", "fgsm", "pgd", "before + input threshold",
     ]  # fmt: skip
