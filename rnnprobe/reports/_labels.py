@@ -72,8 +72,7 @@ def suspects_findings(suspects: Suspects, opinion: Array | None = None) -> list[
         "of an error, look at the examples"
     )
     findings = [Finding("suspects", suspected, value)]
-    if opinion is not None:
-        findings.append(_agreement(suspects, opinion))
+    findings.append(_NO_OPINION if opinion is None else _agreement(suspects, opinion))
     right = total - len(out_of_fold.mistakes)
     lead = "Accuracy out of fold, on the training part:"
     remark = (
@@ -83,6 +82,13 @@ def suspects_findings(suspects: Suspects, opinion: Array | None = None) -> list[
     findings.append(accuracy_finding("out_of_fold", lead, right, total, remark))
     findings.append(folds_finding(out_of_fold))
     return findings
+
+
+_NO_OPINION = Finding(
+    "cleanlab",
+    "Second opinion: none, cleanlab is not installed; `pip install 'rnnprobe[labels]'` brings it",
+    None,
+)
 
 
 def _agreement(suspects: Suspects, opinion: Array) -> Finding:
