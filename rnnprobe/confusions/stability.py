@@ -11,10 +11,10 @@ import numpy as np
 from rnnprobe.confusions._homogeneity import (
     Homogeneity,
     Recurrence,
-    compare_counts,
-    compare_distinct,
-    least_of_counts,
-    least_of_distinct,
+    compare_examples,
+    compare_rates,
+    least_of_examples,
+    least_of_rates,
 )
 from rnnprobe.records import Array, Predictions
 from rnnprobe.statistics import Interval, holm, wilson_interval
@@ -101,12 +101,12 @@ class StablePair:
     @property
     def homogeneity(self) -> Homogeneity:
         """Test whether the models make the mistake equally often."""
-        return compare_counts(self.counts, self.recurrence)
+        return compare_rates(self.counts, self.recurrence)
 
     @property
     def same_examples(self) -> Recurrence:
         """Test whether the distinct examples are fewer than by chance."""
-        return compare_distinct(self.counts, len(self.examples), self.support)
+        return compare_examples(self.counts, len(self.examples), self.support)
 
     @property
     def interval(self) -> Interval:
@@ -280,13 +280,13 @@ def _drafts(y: Array, predicted: Array, num_classes: int) -> list[_Draft]:
 def _judged(drafts: Sequence[_Draft]) -> tuple[StablePair, ...]:
     """Return the pairs with p-values corrected for being several, and verdicts."""
     rates = _corrected(
-        [least_of_counts(draft.recurrence) for draft in drafts],
-        lambda index: compare_counts(drafts[index].counts, drafts[index].recurrence).p_value,
+        [least_of_rates(draft.recurrence) for draft in drafts],
+        lambda index: compare_rates(drafts[index].counts, drafts[index].recurrence).p_value,
     )
     again = _corrected(
-        [least_of_distinct(draft.counts, draft.support) for draft in drafts],
+        [least_of_examples(draft.counts, draft.support) for draft in drafts],
         lambda index: (
-            compare_distinct(
+            compare_examples(
                 drafts[index].counts, len(drafts[index].examples), drafts[index].support
             ).p_value
         ),
@@ -353,7 +353,9 @@ def _interval(
 
     In simulations (3, 5 and 10 models of one kind; 50, 200 and 1,000 examples; shares of 0.01 to
     0.3; standard deviations on the logit of up to 1 of the models and 2 of the examples) the
-    interval over models covered COVERS
+    interval over models covered in 90 to 100 % of 1,000 runs, 98 % on average: in less than 94 %
+    only where the models' standard deviation was 1 (odds that differ by a factor of 2.7), and then
+    mostly with 1,000 examples: shares are then so skewed that a few models tend to lie too low.
 
     Args:
         counts: How often each model makes the mistake.
@@ -362,9 +364,8 @@ def _interval(
         over_models: Whether other models are meant too, or these alone.
 
     References:
-        S. K. Banerjee, "On Confidence Interval for Two-Means Problem Based on Separate Estimation
-        of Variances and Tabulated Values of t-Table", Sankhya A 23 (1961).
-        https://www.jstor.org/stable/25049179
+        S. K. Banerjee, "Approximate Confidence Interval for Linear Functions of Means of k
+        Populations When the Population Variances Are Not Equal", Sankhya 22 (1960).
         E. L. Korn and B. I. Graubard, "Confidence Intervals for Proportions with Small Expected
         Number of Positive Counts Estimated from Survey Data", Survey Methodology 24 (1998).
         C. Franco, R. J. A. Little, T. A. Louis, E. V. Slud, "Comparative Study of Confidence

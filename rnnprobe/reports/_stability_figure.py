@@ -30,7 +30,8 @@ def stability_figure(
         stability: What was found.
         names: The models' names.
         title: Of the picture.
-        same_settings: As for `confusions_models_report`; decides what the interval covers.
+        same_settings: As for `confusions_models_report`; decides what the interval covers, and
+            the label says which it is.
         top: How many pairs, those of the largest mean count.
     """
     pairs = stability.pairs[:top]
@@ -42,7 +43,7 @@ def stability_figure(
     figure = new_figure(8.5, 1.8 + 0.42 * len(pairs))
     axes = figure.add_subplot()
     for row, pair in enumerate(pairs):
-        low, high = pair.interval_over_models if same_settings else pair.interval
+        low, high = (same_settings and pair.interval_over_models) or pair.interval
         axes.plot((low, high), (row, row), color="#D8D8D8", linewidth=7, solid_capstyle="butt")
         axes.plot((pair.share, pair.share), (row - 0.3, row + 0.3), color=GREY, linewidth=2.5)
     _draw_marks(axes, pairs, names)
@@ -54,7 +55,8 @@ def stability_figure(
     axes.set_ylim(len(pairs) - 0.5, -0.5)
     axes.set_xlim(left=-0.01)
     axes.grid(axis="x", alpha=0.3)
-    axes.set_xlabel("share of the true class (line: mean; band: 95 % interval of the mean)")
+    over = "examples and seeds" if same_settings and len(names) > 2 else "examples"
+    axes.set_xlabel(f"share of the true class (line: mean; band: its 95 % interval, other {over})")
     axes.set_title(plain(title), fontsize=10)
     figure.legend(loc="outside lower center", ncols=min(5, len(names)), frameon=False, fontsize=8)
     return figure

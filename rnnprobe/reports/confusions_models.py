@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -62,7 +63,8 @@ def confusions_models_report(
         stability: What was found.
         names: The models' names, as the user writes them.
         same_settings: Whether the models are known to differ in nothing but the seed. If so the
-            intervals cover other seeds too, and a difference is called one between runs.
+            intervals of three or more cover other seeds too, and a difference is called one
+            between runs.
         dataset: The data of all.
         part: The part of the data.
         top: How many pairs and examples to list.
@@ -78,7 +80,7 @@ def confusions_models_report(
         *_overlap(stability, same_settings),
         *_verdicts(stability, same_settings, min(top, len(stability.pairs))),
         _tests(stability),
-        _intervals(same_settings),
+        _intervals(same_settings, len(names)),
         *_copies(stability, names),
         *repeats_findings(len(set(split_keys(dataset.splits[part]))), stability.total),
     ]
@@ -117,7 +119,7 @@ def _row(
         pair.deviation,
         pair.support,
         pair.share,
-        *(pair.interval_over_models if same_settings else pair.interval),
+        *((same_settings and pair.interval_over_models) or pair.interval),
         pair.num_models,
         len(pair.examples),
         sum(chance),
@@ -306,29 +308,46 @@ _MEANING = {
 
 
 def _tests(stability: Stability) -> Finding:
-    rates = sum(pair.homogeneity_adjusted is not None for pair in stability.pairs)
+    rates = [pair for pair in stability.pairs if pair.homogeneity_adjusted is not None]
+    methods = Counter(pair.homogeneity.method for pair in rates)
+    said = "; ".join(f"{_METHODS[name]}: {methods[name]:,}" for name in _METHODS if methods[name])
     same = sum(pair.same_examples_adjusted is not None for pair in stability.pairs)
-    mcnemar = ", of two models McNemar's exact test" * (len(stability.predictions) == 2)
+    if len(stability.predictions) == 2:
+        said = "McNemar's exact test"
     sentence = (
         "Tests, on the examples of the true class: that all models make the mistake equally often, "
-        f"Cochran's Q (exact where few examples are discordant{mcnemar}), {counted(rates, 'pair')};"
-        " that each model's mistakes of the pair fall on any examples of the class, exact, by the "
+        f"Cochran's Q{f' ({said})' if said else ''}, {counted(len(rates), 'pair')}; "
+        "that each model's mistakes of the pair fall on any examples of the class, exact, by the "
         f"number of distinct ones, {counted(same, 'pair')}. p-values are after Holm's correction "
         "over these pairs, for each test by itself; of a dash, the mistakes are too few for the "
         "test to reject at 5 %. Not to reject is no proof"
     )
-    return Finding("tests", sentence, {"equally_often": rates, "any_examples": same})
+    value = {"equally_often": len(rates), "any_examples": same, "methods": dict(methods)}
+    return Finding("tests", sentence, value)
 
 
-def _intervals(same_settings: bool) -> Finding:
-    covers = (
-        "other examples and other seeds together"
-        if same_settings
-        else "other examples for these very models, not other models"
-    )
+_METHODS = {
+    "exact": "exact",
+    "permutation": "9,999 permutations, no p-value below 0.0001",
+    "chi-square": "chi-square distribution",
+}
+
+
+def _intervals(same_settings: bool, num_models: int) -> Finding:
+    covers, note = "other examples for these very models, not other models", ""
+    if same_settings and num_models > 2:
+        covers = "other examples and other seeds together"
+        note = (
+            ". In simulations (3 to 10 seeds, 50 to 1,000 examples, shares of 0.01 to 0.3) the "
+            "former held in 94 to 100 % of cases, but in 90 % at worst where the odds of the "
+            "mistake differed between seeds by a factor of 2.7 (one standard deviation)"
+        )
+    elif same_settings:
+        covers = "other examples for these very models, not other seeds"
+        note = ". Two seeds do not tell how much seeds differ: give three or more"
     sentence = (
         f"The 95 % intervals of the mean share cover {covers} (Wilson's, with the effective number "
-        "of examples); that of the share wrong in every model covers other examples alone"
+        "of examples); that of the share wrong in every model covers other examples alone" + note
     )
     return Finding("intervals", sentence, covers)
 
