@@ -337,11 +337,7 @@ def _intervals(same_settings: bool, num_models: int) -> Finding:
     covers, note = "other examples for these very models, not other models", ""
     if same_settings and num_models > 2:
         covers = "other examples and other seeds together"
-        note = (
-            ". In simulations (3 to 10 seeds, 50 to 1,000 examples, shares of 0.01 to 0.3) the "
-            "former held in 94 to 100 % of cases, but in 90 % at worst where the odds of the "
-            "mistake differed between seeds by a factor of 2.7 (one standard deviation)"
-        )
+        note = ". Where seeds differ very much the former may hold in a little less than 95 %"
     elif same_settings:
         covers = "other examples for these very models, not other seeds"
         note = ". Two seeds do not tell how much seeds differ: give three or more"
