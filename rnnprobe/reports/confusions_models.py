@@ -275,9 +275,11 @@ def _verdicts(stability: Stability, same_settings: bool, shown: int) -> list[Fin
     """Count the verdicts, and say what they mean."""
     verdicts: list[str] = [pair.verdict for pair in stability.pairs]
     count = {name: verdicts.count(name) for name in _MEANING}
-    whose = "from run to run" if same_settings else "between the models"
+    whose, own = "between the models", "the model's"
+    if same_settings:
+        whose, own = "from run to run", "the run's"
     said = "; ".join(
-        f"**{name}** {count[name]:,} ({meaning.format(whose=whose)})"
+        f"**{name}** {count[name]:,} ({meaning.format(whose=whose, own=own)})"
         for name, meaning in _MEANING.items()
         if count[name]
     )
@@ -300,7 +302,7 @@ _MEANING = {
     "was measured, where there were enough examples to: look at the data",
     "mixed": "the same examples again, yet how often differs {whose}",
     "differs": "how often differs {whose}, and they are no more the same examples than by chance, "
-    "as far as can be told",
+    "as far as can be told: {own} rather than the data's",
     "unclear": "neither a difference in how often, nor the same examples in every model, was "
     "measured",
     "too few": "too few mistakes for either test",
