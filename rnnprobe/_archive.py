@@ -21,13 +21,16 @@ def add_metadata(path: Path, metadata: Mapping[str, Any]) -> None:
         archive.writestr(METADATA_ENTRY, json.dumps(document, ensure_ascii=False, indent=1))
 
 
-def save_arrays(path: Path, arrays: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
-    """Write arrays as an `.npz` file, whole or not at all, with an entry that marks it as ours.
+def save_arrays(
+    path: Path, arrays: Mapping[str, Any], schema: str, metadata: Mapping[str, Any]
+) -> None:
+    """Write arrays as an `.npz` file, whole or not at all, with a comment that marks it as ours.
 
     Args:
         path: The file, replaced where there is one.
         arrays: By name.
-        metadata: Plain values; `schema` says what the arrays are.
+        schema: Says what the arrays are; begins with `rnnprobe.`.
+        metadata: Plain values, for the comment; left out where they take more than 64 kB.
 
     Raises:
         OutputError: The file cannot be written.
@@ -36,7 +39,10 @@ def save_arrays(path: Path, arrays: Mapping[str, Any], metadata: Mapping[str, An
 
     with atomic_path(path) as temporary:
         np.savez_compressed(temporary, **arrays)
-        add_metadata(temporary, metadata)
+        with zipfile.ZipFile(temporary, "a") as archive:  # a further entry would be an odd array
+            comment = json.dumps({"schema": schema, **metadata}).encode()
+            short = len(comment) <= zipfile.ZIP_MAX_COMMENT
+            archive.comment = comment if short else json.dumps({"schema": schema}).encode()
 
 
 def trained_seed(metadata: Mapping[str, Any] | None) -> int | None:

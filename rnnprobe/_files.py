@@ -69,13 +69,14 @@ def write_text(path: Path, text: str) -> None:
 def written_by_rnnprobe(path: Path) -> bool:
     """Whether a file is one of ours from its first byte to its last, by its kind.
 
-    An archive has our metadata, a picture our software tag, JSON begins with our schema, CSV with
-    the head of one of our tables, and Markdown with a caption and ends with our last line: a
-    document into which somebody pasted a table is theirs.
+    An archive has our metadata or comment, a picture our software tag, JSON begins with our
+    schema, CSV with the head of one of our tables, and Markdown with a caption and ends with our
+    last line: a document into which somebody pasted a table is theirs.
     """
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
-            return METADATA_ENTRY in archive.namelist()
+            ours = archive.comment.startswith(b'{"schema": "rnnprobe.')
+            return ours or METADATA_ENTRY in archive.namelist()
     content = path.read_bytes()
     if content.startswith(b"\x89PNG"):
         return b"Software\x00rnnprobe" in content[:4096]

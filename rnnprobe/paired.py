@@ -26,7 +26,7 @@ class Paired(NamedTuple):
         gained: How often an example was right with the first alone, over all repeats that were
             tested.
         lost: How often with the second alone.
-        test: What the p-value is of, in words.
+        test: Its name.
     """
 
     difference: float
@@ -72,11 +72,10 @@ def compare_paired(first: Sequence[Array], second: Sequence[Array]) -> Paired:
     gained, lost = (ours & ~theirs).sum(axis=1), (theirs & ~ours).sum(axis=1)
     if len(ours) > 1 and np.ptp(gained - lost):
         return _over_repeats(gained, lost, ours.shape[1])
-    alike = ", of the first repeat, as all differ by the same" if len(ours) > 1 else ""
-    return _exact(int(gained[0]), int(lost[0]), ours.shape[1], f"exact McNemar test{alike}")
+    return _exact(int(gained[0]), int(lost[0]), ours.shape[1])
 
 
-def _exact(gained: int, lost: int, total: int, test: str) -> Paired:
+def _exact(gained: int, lost: int, total: int) -> Paired:
     from scipy.stats import binomtest
 
     p_value = float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
@@ -84,7 +83,7 @@ def _exact(gained: int, lost: int, total: int, test: str) -> Paired:
     more, fewer = (gained + 1) / (total + 2), (lost + 1) / (total + 2)
     half = _Z * math.sqrt((more + fewer - (more - fewer) ** 2) / (total + 2))
     low, high = max(more - fewer - half, -1.0), min(more - fewer + half, 1.0)
-    return Paired((gained - lost) / total, low, high, p_value, gained, lost, test)
+    return Paired((gained - lost) / total, low, high, p_value, gained, lost, "exact McNemar")
 
 
 def _over_repeats(gained: Array, lost: Array, total: int) -> Paired:
@@ -95,6 +94,5 @@ def _over_repeats(gained: Array, lost: Array, total: int) -> Paired:
     error = float(differences.std(ddof=1)) / math.sqrt(number)
     half = float(stdtrit(number - 1, 0.975)) * error
     p_value = 2 * float(stdtr(number - 1, -abs(mean) / error))
-    test = f"paired t test over {number} repeats"
     sums = int(gained.sum()), int(lost.sum())
-    return Paired(mean, mean - half, mean + half, p_value, *sums, test)
+    return Paired(mean, mean - half, mean + half, p_value, *sums, f"paired t over {number} repeats")

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from rnnprobe.statistics import (
+    Interval,
     additive_shares,
     compare_configurations,
     factorial_shares,
@@ -26,6 +27,7 @@ def test_one_seed_is_the_paired_t_test_over_the_examples() -> None:
     assert found.p_value == pytest.approx(expected.pvalue)
     assert found.difference == pytest.approx(first.mean() - second.mean())
     assert found.difference / found.standard_error == pytest.approx(expected.statistic)
+    assert found.interval == pytest.approx(expected.confidence_interval(0.95))
 
 
 def test_where_examples_add_nothing_it_is_welchs_t_test_over_the_seeds() -> None:
@@ -36,12 +38,43 @@ def test_where_examples_add_nothing_it_is_welchs_t_test_over_the_seeds() -> None
     expected = stats.ttest_ind(first.mean(axis=1), second.mean(axis=1), equal_var=False)
     found = compare_configurations(first, second)
     assert found.p_value == pytest.approx(expected.pvalue, rel=0.02)
+    assert found.interval == pytest.approx(expected.confidence_interval(0.95), abs=0.002)
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 4])
+def test_the_interval_touches_zero_where_the_p_value_is_five_percent(seeds: int) -> None:
+    """A shift of all examples by an end of the interval leaves nothing else changed."""
+    rng = np.random.default_rng(seeds)
+    first, second = rng.random((seeds, 200)) < 0.9, rng.random((seeds, 200)) < 0.6
+    low, high = compare_configurations(first, second).interval
+    assert -1 < low < high < 1
+    for end in (low, high):
+        shifted = compare_configurations(first - end, second)
+        assert shifted.p_value == pytest.approx(0.05)
+        assert min(map(abs, shifted.interval)) == pytest.approx(0, abs=1e-12)
+
+
+@given(st.integers(1, 4), st.integers(1, 30), st.floats(0, 1), st.integers(0, 2**32))
+def test_the_interval_leaves_out_zero_where_the_p_value_is_small(
+    seeds: int, examples: int, share: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    hits = rng.random((2, seeds, examples)) < np.array([share, 0.5]).reshape(2, 1, 1)
+    found = compare_configurations(*hits)
+    low, high = found.interval
+    assert -1 <= low <= found.difference <= high <= 1
+    assert (found.p_value < 0.05) == (not low <= 0 <= high)
 
 
 def test_equal_and_different_predictions_without_any_noise() -> None:
     ones, zeros = np.ones((2, 10), bool), np.zeros((2, 10), bool)
-    assert compare_configurations(ones, ones) == (0.0, 0.0, 1.0)
-    assert compare_configurations(ones, zeros) == (1.0, 0.0, 0.0)
+    assert compare_configurations(ones, ones) == (0.0, 0.0, 1.0, Interval(0.0, 0.0))
+    assert compare_configurations(ones, zeros) == (1.0, 0.0, 0.0, Interval(1.0, 1.0))
+
+
+def test_of_one_example_nothing_is_known() -> None:
+    found = compare_configurations(np.ones((3, 1), bool), np.zeros((3, 1), bool))
+    assert found == (1.0, math.inf, 1.0, Interval(-1.0, 1.0))
 
 
 def simulated(rng: np.random.Generator, seeds: int, effect: float) -> float:

@@ -117,7 +117,7 @@ class SynthesisResult:
             "converged": self.converged,
             "start": np.arange(len(self.x)),
         }
-        save_arrays(path, arrays, {**metadata, "schema": "rnnprobe.synthesis/1"})
+        save_arrays(path, arrays, "rnnprobe.synthesis/1", metadata)
 
 
 def synthesize(

@@ -382,7 +382,7 @@ def _stderr_held_back(*, held: bool) -> Iterator[None]:
         os.dup2(held_back.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             os.dup2(saved, 2)
             held_back.seek(0)
             os.write(2, held_back.read())

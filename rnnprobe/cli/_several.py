@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,20 +65,18 @@ def open_several(paths: Sequence[Path], options: dict[str, Any]) -> SeveralModel
         DataError: The models know different data.
     """
     from rnnprobe._archive import read_metadata, trained_seed
-    from rnnprobe.errors import RnnprobeError
 
     refuse_named_twice(paths)
     loaded: dict[str, SequenceDataset] = {}
     predictions, kinds, datasets = [], [], []
     with Progress("models", len(paths), quiet=options["quiet"]) as progress:
         for number, path in enumerate(paths, start=1):
-            opened = open_named(path, options, loaded)
+            with _named(path):
+                opened = open_named(path, options, loaded)
             datasets.append(opened.dataset)
             refuse_other_data(paths[0], datasets[0], path, opened.dataset, options)
-            try:
+            with _named(path):
                 predictions.append(opened.predict(options["split"]))
-            except RnnprobeError as exc:
-                raise type(exc)(f"'{path}': {exc}") from exc
             kinds.append(opened.kind)
             share = (predictions[-1].predicted == predictions[-1].y).mean()
             progress.line(f"{path}: accuracy {share:.4f}", completed=number)
@@ -91,6 +90,19 @@ def open_several(paths: Sequence[Path], options: dict[str, Any]) -> SeveralModel
         settings=tuple(map(_settings, metadata)),
         seeds=tuple(map(trained_seed, metadata)),
     )
+
+
+@contextlib.contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Say which of the models an error is about, where it does not."""
+    from rnnprobe.errors import RnnprobeError
+
+    try:
+        yield
+    except RnnprobeError as exc:
+        if str(path) in str(exc):
+            raise
+        raise type(exc)(f"'{path}': {exc}") from exc
 
 
 def refuse_named_twice(paths: Sequence[Path]) -> None:

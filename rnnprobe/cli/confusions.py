@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +26,9 @@ from rnnprobe.confusions import PROBES
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from rnnprobe.confusions.mistakes import Mistakes
     from rnnprobe.confusions.study import ConfusionStudy
     from rnnprobe.records import SequenceDataset
+    from rnnprobe.reports.mistakes_export import Section
 
 _DEFAULT_PROBES = tuple(name for name in PROBES if name != "labels")
 _FIGURES = (
@@ -66,8 +67,8 @@ def _probes(ctx: click.Context, parameter: click.Parameter, text: str | None) ->
     "--what",
     callback=_probes,
     metavar="LIST",
-    help=f"What to ask, and print in full: {', '.join(PROBES)}; labels trains a model for each "
-    "fold.  [default: all but labels, in sentences]",
+    help=f"What to ask beside the pairs, and print in full: {', '.join(PROBES)}; labels trains a "
+    "model for each fold.  [default: all but labels, in sentences]",
 )
 @click.option(
     "--folds",
@@ -85,7 +86,7 @@ def _probes(ctx: click.Context, parameter: click.Parameter, text: str | None) ->
     "--export",
     type=path_type(),
     metavar="FILE",
-    help="Also write all mistakes to this file, .npz or .csv.",
+    help="Also write all mistakes to this file, .npz or .csv; with labels also those out of fold.",
 )
 @seed_option
 @model_data_options
@@ -133,16 +134,15 @@ def _prepare(options: dict[str, Any], figures: tuple[str, ...]) -> Output:
 
 def _export(
     options: dict[str, Any],
-    mistakes: dict[str, Mistakes],
+    sections: Sequence[Section],
     class_names: tuple[str, ...],
-    part: str,
     dataset: SequenceDataset | None = None,
 ) -> None:
     if options["export"] is None:
         return
     from rnnprobe.reports.mistakes_export import export_mistakes
 
-    export_mistakes(options["export"], mistakes, class_names, part, dataset)
+    export_mistakes(options["export"], sections, class_names, dataset)
     if not options["quiet"]:
         click.echo(f"wrote {options['export']}", err=True)
 
@@ -163,7 +163,6 @@ def _probe(path: Path, options: dict[str, Any]) -> None:
                 opened.dataset,
                 options["split"],
                 options["what"] or _DEFAULT_PROBES,
-                top=options["top"],
                 num_folds=folds,
                 settings=fold_settings(metadata),
                 seed=options["seed"],
@@ -171,13 +170,18 @@ def _probe(path: Path, options: dict[str, Any]) -> None:
             )
 
     from rnnprobe.reports.confusions import confusions_report
+    from rnnprobe.reports.mistakes_export import Section
     from rnnprobe.table import escape
 
     if output.plots:
         output.draw(_figures(study, f"{opened.name} on {opened.dataset.name}"))
     mistakes = mistakes_of(study.confusions.predictions, seed=trained_seed(metadata))
-    names = opened.dataset.class_names
-    _export(options, {opened.name: mistakes}, names, options["split"], opened.dataset)
+    sections = [Section(opened.name, options["split"], mistakes)]
+    if study.suspects is not None:
+        found = study.suspects.out_of_fold
+        mistakes = mistakes_of(found.predictions, seed=found.seed, fold=found.fold)
+        sections.append(Section(opened.name, "train", mistakes))
+    _export(options, sections, opened.dataset.class_names, opened.dataset)
     in_full = options["what"] or ()
     output.emit(
         confusions_report(study, title=escape(opened.name), top=options["top"], in_full=in_full)
@@ -219,6 +223,7 @@ def _set_side_by_side(paths: tuple[Path, ...], options: dict[str, Any]) -> None:
     from rnnprobe.confusions.stability import find_stable
     from rnnprobe.reports._stability_figure import stability_figure
     from rnnprobe.reports.confusions_models import confusions_models_report
+    from rnnprobe.reports.mistakes_export import Section
 
     stability = find_stable(several.predictions)
     if output.plots:
@@ -229,14 +234,14 @@ def _set_side_by_side(paths: tuple[Path, ...], options: dict[str, Any]) -> None:
             same_settings=several.same_settings,
         )
         output.draw({"stability.png": figure})
-    mistakes = {
-        name: mistakes_of(predictions, seed=seed)
+    sections = [
+        Section(name, options["split"], mistakes_of(predictions, seed=seed))
         for name, predictions, seed in zip(
             several.names, several.predictions, several.seeds, strict=True
         )
-    }
+    ]
     dataset, part = several.dataset, options["split"]
-    _export(options, mistakes, dataset.class_names, part, dataset)
+    _export(options, sections, dataset.class_names, dataset)
     output.emit(
         confusions_models_report(
             stability,
@@ -258,12 +263,13 @@ def _read(path: Path, options: dict[str, Any]) -> None:
     from rnnprobe.confusions.predictions import read_predictions
     from rnnprobe.confusions.study import study_predictions
     from rnnprobe.reports.confusions import confusions_report
+    from rnnprobe.reports.mistakes_export import Section
     from rnnprobe.table import escape
 
     predictions = read_predictions(path)
     study = study_predictions(predictions, seed=options["seed"])
     if output.plots:
         output.draw(_figures(study, path.name))
-    mistakes = {path.name: mistakes_of(predictions)}
-    _export(options, mistakes, predictions.class_names, options["split"])
+    sections = [Section(path.name, "test", mistakes_of(predictions))]
+    _export(options, sections, predictions.class_names)
     output.emit(confusions_report(study, title=escape(path.name), top=options["top"]))

@@ -204,12 +204,12 @@ def _mine(path: Path, opened: OpenedModel, options: dict[str, Any]) -> Mined:
 
 def _export(path: Path, opened: OpenedModel, mined: Mined) -> None:
     from rnnprobe.confusions.mistakes import mistakes_of
-    from rnnprobe.reports.mistakes_export import export_mistakes
+    from rnnprobe.reports.mistakes_export import Section, export_mistakes
 
     found = mined.out_of_fold
     mistakes = mistakes_of(found.predictions, seed=found.seed, fold=found.fold)
     names = opened.dataset.class_names
-    export_mistakes(path, {opened.name: mistakes}, names, "train", opened.dataset)
+    export_mistakes(path, [Section(opened.name, "train", mistakes)], names, opened.dataset)
 
 
 def _harden(opened: OpenedModel, mined: Mined | None, options: dict[str, Any]) -> Hardening:

@@ -37,7 +37,7 @@ class ConfusionStudy:
         slices: Which kinds of sequences are mistaken more often.
         calibration: Whether the probabilities are shares.
         decisions: When in the sequence each prediction was made.
-        pair_decisions: The same for the most frequent pairs.
+        pair_decisions: The same for each pair, in the order of `confusions.pairs`.
         undecided: Why there are no decisions, where they were asked for; empty otherwise.
         suspects: Training examples whose labels are in doubt.
         opinion: bool (num_training_examples,), whom cleanlab suspects; None without it.
@@ -73,7 +73,6 @@ def study_confusions(
     part: str = "test",
     probes: Collection[str] = DEFAULT_PROBES,
     *,
-    top: int = 10,
     num_folds: int = 5,
     settings: FoldSettings | None = None,
     seed: int = 0,
@@ -87,7 +86,6 @@ def study_confusions(
         part: Its part, with at least one example.
         probes: Names of `rnnprobe.confusions.PROBES`; the pairs are found in any case. `labels`
             trains `num_folds` models.
-        top: How many pairs are asked when they were decided.
         num_folds: For `labels`, at least 2.
         settings: How the models of the folds are trained; None is `DEFAULT_SETTINGS`.
         seed: Of the folds and the simulation behind the calibration.
@@ -117,7 +115,7 @@ def study_confusions(
     pairs: tuple[PairDecision, ...] = ()
     undecided = ""
     if "decisions" in probes:
-        decisions, pairs, undecided = _decisions(classifier, dataset, part, confusions, top)
+        decisions, pairs, undecided = _decisions(classifier, dataset, part, confusions)
     if "labels" in probes:
         from rnnprobe.confusions.folds import out_of_fold
         from rnnprobe.confusions.labels import second_opinion, suspect_labels
@@ -144,7 +142,6 @@ def _decisions(
     dataset: SequenceDataset,
     part: str,
     confusions: Confusions,
-    top: int,
 ) -> tuple[Decisions | None, tuple[PairDecision, ...], str]:
     """Return when it decided, or why that cannot be told of this model."""
     split = dataset.splits[part]
@@ -153,5 +150,5 @@ def _decisions(
     except ModelError as exc:
         return None, (), str(exc)
     decisions = decide(logits, counted, split.y)
-    chosen = [(pair.true, pair.predicted) for pair in confusions.pairs[:top]]
-    return decisions, pair_decisions(decisions, chosen), ""
+    pairs = [(pair.true, pair.predicted) for pair in confusions.pairs]
+    return decisions, pair_decisions(decisions, pairs), ""

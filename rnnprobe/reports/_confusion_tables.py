@@ -196,13 +196,17 @@ def excess_finding(confusions: Confusions) -> Finding | None:
 
 
 def slices_table(families: Sequence[SliceFamily]) -> Table | None:
-    """Return the slices with their errors, of single symbols the strongest; None without any."""
+    """Return the slices with their errors; None without any.
+
+    Of single symbols those that differ measurably, and three at least.
+    """
     rows = []
     for family in families:
         shown = list(family.slices)
         if family.key == "symbol":
             shown = sorted(shown, key=lambda one: (one.p_value, -abs(one.share - one.other_share)))
-            shown = shown[:_SHOWN_SYMBOLS]
+            found = sum(one.p_value < _LEVEL for one in shown)
+            shown = shown[: max(found, _SHOWN_SYMBOLS)]
         for one in shown:
             low, high = one.interval
             rows.append(
@@ -226,11 +230,15 @@ def slices_table(families: Sequence[SliceFamily]) -> Table | None:
     return for_reading(table)
 
 
-def slices_finding(families: Sequence[SliceFamily]) -> Finding | None:
-    """Say which slices are mistaken more or less often than the others; None without any."""
+def slices_finding(families: Sequence[SliceFamily]) -> Finding:
+    """Say which slices are mistaken more or less often than the others."""
     tests = sum(family.num_tests for family in families)
     if tests == 0:
-        return None
+        sentence = (
+            "Kinds of sequences: nothing to tell apart, all are of one length and no input is "
+            "known from training"
+        )
+        return Finding("slices", sentence, {"tests": 0, "slices": []})
     found = [(family, one) for family in families for one in family.slices if one.p_value < _LEVEL]
     found.sort(key=lambda pair: pair[1].p_value)
     keys = ", ".join(
@@ -259,8 +267,8 @@ def slices_finding(families: Sequence[SliceFamily]) -> Finding | None:
         low, high = one.interval
         listed.append(
             f"{lead}{escape(one.name)} {one.share:.3f} [{low:.3f}, {high:.3f}] against "
-            f"{one.other_share:.3f}, by class alone {one.share_by_class:.3f} "
-            f"({p_phrase(one.p_value)})"
+            f"{one.other_share:.3f} ({p_phrase(one.p_value)}), by class alone "
+            f"{one.share_by_class:.3f}"
         )
     sentence = f"Kinds of sequences, share of errors: {_listed(listed, len(found))}; {how}"
     return Finding("slices", sentence, value)

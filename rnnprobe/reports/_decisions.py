@@ -46,17 +46,17 @@ _PAIR_COLUMNS = (
     Column("true", "true"),
     Column("predicted", "predicted"),
     Column("mistakes", "mistakes", "integer"),
-    Column("step", "part at step", "decimal", 1),
+    Column("step", "mistakes part at step", "decimal", 1),
     Column("step_low", "95 % from", "decimal", 1),
     Column("step_high", "to", "decimal", 1),
     Column("step_share", "of length", "decimal", 2),
-    Column("right", "right", "integer"),
-    Column("right_step", "part at step", "decimal", 1),
+    Column("right", "right ones", "integer"),
+    Column("right_step", "right ones part at step", "decimal", 1),
     Column("right_step_low", "95 % from", "decimal", 1),
     Column("right_step_high", "to", "decimal", 1),
     Column("right_step_share", "of length", "decimal", 2),
     Column("p_adjusted", "p (Holm)", "p_value"),
-    Column("on_the_way", "right on the way", "integer"),
+    Column("on_the_way", "mistakes once right", "integer"),
     Column("on_the_way_low", "95 % from", "decimal", 2),
     Column("on_the_way_high", "to", "decimal", 2),
 )
@@ -168,18 +168,14 @@ def _accuracy_findings(decisions: Decisions) -> list[Finding]:
     against = compare_paired(
         [decisions.right_by_share[most][read]], [decisions.right_by_share[-1][read]]
     )
-    sentence = (
-        f"From {_percent(rows[most].share)} of each sequence on it stays within 1 point of the "
-        "final one"
-    )
+    sentence = "Before the end it is not within 1 point of the final one"
     if most + 1 < len(rows):
-        sentence += (
-            f": {interval_text(rows[most].correct, total)}, a paired difference of "
+        sentence = (
+            f"From {_percent(rows[most].share)} of each sequence on it stays within 1 point of the "
+            f"final one: {interval_text(rows[most].correct, total)}, a paired difference of "
             f"{100 * against.difference:+.1f} points "
             f"[{100 * against.low:+.1f}, {100 * against.high:+.1f}]"
         )
-    else:
-        sentence += ": before, it is lower by more"
     return [
         Finding(
             "half_of_accuracy",
@@ -257,7 +253,8 @@ def _flips_finding(decisions: Decisions) -> Finding:
         low, high = flips.difference.interval
         sentence += (
             f"; wrong less right {flips.difference.difference:+.2f} "
-            f"[{low:+.2f}, {high:+.2f}], {p_phrase(flips.difference.p_value)} (Welch's t test)"
+            f"[{low:+.2f}, {high:+.2f}], {p_phrase(flips.difference.p_value)} (Welch's t test, by "
+            "itself)"
         )
         value |= {"difference": flips.difference.difference, "low": low, "high": high}
         value["p_value"] = flips.difference.p_value
@@ -338,11 +335,11 @@ def _draw_accuracy(axes: Axes, decisions: Decisions) -> None:
     axes.axhline(accuracies[-1], color=GREY, linewidth=1, linestyle=":", label="at the end")
     axes.set_xlabel(_share_label(decisions))
     axes.set_ylabel("accuracy if the sequence ended there")
-    axes.set_ylim(0, 1.25)
+    axes.set_ylim(0, 1.02)
     axes.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1.0])
     _share_axis(axes)
     axes.set_title(f"Accuracy on the way, n = {rows[0].total:,}", fontsize=10)
-    axes.legend(frameon=False, fontsize=8, loc="upper left")
+    axes.legend(frameon=False, fontsize=8, loc="best")
 
 
 def _share_label(decisions: Decisions) -> str:
@@ -365,7 +362,7 @@ def _draw_margins(
         course = margin_course(decisions, pair.true, pair.predicted)
         a, b = plain(names[pair.true]), plain(names[pair.predicted])
         mistakes = f"{a} taken for {b} (n = {course.num_mistakes:,})"
-        right = f"{a} that is right (n = {course.num_right:,})"
+        right = f"{a} that is right, beside {b} (n = {course.num_right:,})"
         axes.plot(course.shares, course.mistakes, color=colour, linewidth=2, label=mistakes)
         axes.plot(course.shares, course.right, color=colour, linestyle="--", label=right)
     axes.set_xlabel(_share_label(decisions))

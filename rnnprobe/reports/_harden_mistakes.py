@@ -18,7 +18,7 @@ from rnnprobe.reports._labels import folds_finding
 from rnnprobe.statistics import wilson_interval
 from rnnprobe.table import Column, Finding, Table, escape
 
-VERDICTS = {1: "**helped**", 0: "**did not help** measurably", -1: "**did harm**"}
+VERDICTS = {1: "**helped**", 0: "**neither helped nor harmed** measurably", -1: "**did harm**"}
 _SHOWN_PAIRS = 10
 _KEYS = {ONLY: "mistakes_only", TIMES: "mistakes_x5", WITHOUT: "without_suspects"}
 _WHOSE = {CONTROL: "the control's", SUBSET: "the random subset's"}
@@ -59,12 +59,12 @@ def _answer(ours: list[Comparison]) -> Finding:
         "accuracy? "
     )
     if named[1]:
-        answer = f"Here yes: above the control was {named[1]}"
+        answer = f"Here yes: {named[1]} did better than the control"
     elif signs[ONLY] == signs[TIMES] == -1:
-        answer = "Here no: below the control were they alone, and five times as often among all"
+        answer = "Here no: both they alone and five times as often among all did harm"
     else:
-        answer = "Not measurably here: above the control were neither they alone nor five times "
-        answer += "as often among all" + f"; below it was {named[-1]}" * bool(named[-1])
+        answer = "No gain was measured here, neither of them alone nor of all with them five times "
+        answer += "as often" + f"; {named[-1]} did harm" * bool(named[-1])
     return Finding("answer", question + answer, {name: signs[name] for name in (ONLY, TIMES)})
 
 
@@ -72,8 +72,8 @@ def _verdict(one: Comparison) -> Finding:
     paired = one.paired
     sentence = (
         f"{one.first} {VERDICTS[one.sign]} beside the {one.second}: test accuracy less "
-        f"{_WHOSE[one.second]} {paired_text(paired)}, {paired.test}, {p_phrase(paired.p_value)}, "
-        f"adjusted {p_phrase(one.p_holm)}"
+        f"{_WHOSE[one.second]} {paired_text(paired)}, {paired.test} test, "
+        f"{p_phrase(paired.p_value)}, adjusted {p_phrase(one.p_holm)}"
     )
     key = f"{_KEYS[one.first]}_{one.second.replace(' ', '_')}"
     return Finding(key, sentence, {**paired._asdict(), "p_holm": one.p_holm, "sign": one.sign})

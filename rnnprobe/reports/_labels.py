@@ -26,7 +26,7 @@ def suspects_table(
         opinion: bool (num_examples,), what `second_opinion` returned.
     """
     columns = [
-        Column("example", "example", "integer"),
+        Column("example", "training example", "integer"),
         Column("label", "label"),
         Column("suspected", "suspected"),
         Column("label_probability", "probability of label", "decimal", 3),

@@ -51,8 +51,7 @@ def export_examples(path: Path, study: AttackStudy, dataset: SequenceDataset) ->
         arrays[f"examples_{norm}"] = outcome.examples
         arrays[f"fooled_{norm}"] = outcome.worst
         arrays[f"distance_{norm}"] = np.where(outcome.worst, outcome.worst_nearest, 0)
-    metadata = {"schema": "rnnprobe.attack-examples/1", "digest": dataset.digest}
-    save_arrays(path, arrays, metadata)
+    save_arrays(path, arrays, "rnnprobe.attack-examples/1", {"digest": dataset.digest})
 
 
 def _lines(study: AttackStudy, dataset: SequenceDataset) -> str:

@@ -175,6 +175,8 @@ def _groups_table(
         Column("second", "second settings"),
         Column("seeds", "seeds of each", "integer"),
         Column("difference", "second less first", "decimal"),
+        Column("low", "95 % from", "decimal"),
+        Column("high", "to", "decimal"),
         Column("standard_error", "standard error", "decimal"),
         Column("p_value", "p", "p_value"),
         Column("p_holm", "p (Holm)", "p_value"),
@@ -186,6 +188,7 @@ def _groups_table(
             [names[index] for index in groups[found.second][: found.models]],
             found.models,
             found.difference.difference,
+            *found.difference.interval,
             found.difference.standard_error,
             found.difference.p_value,
             found.adjusted,
@@ -321,6 +324,7 @@ def _alike(predictions: Sequence[Predictions], names: Sequence[str]) -> list[Fin
 def _changed(comparison: Comparison, baseline: str) -> list[Finding]:
     """Say how many pairs and classes changed measurably, and what was tested."""
     findings = []
+    each = " over all other models" if len(comparison.predictions) > 2 else ""
     for key, what, changes in (
         ("pairs", "Confused pairs", comparison.pairs),
         ("classes", "Mistakes by class", comparison.classes),
@@ -329,8 +333,8 @@ def _changed(comparison: Comparison, baseline: str) -> list[Finding]:
         less, more = (sum(change.sign == sign for change in changes) for sign in (-1, 1))
         sentence = (
             f"{what} beside {baseline}: {less:,} less often, {more:,} more often, of {tested:,} "
-            f"that could be tested, of {len(changes):,} (six or more examples gone or new); exact "
-            "McNemar test on the examples of the class, Holm's correction over the tested ones"
+            f"that could be tested (six or more examples gone or new), of {len(changes):,}{each}; "
+            "exact McNemar test on the examples of the class, Holm's correction over those tested"
         )
         value = {"less_often": less, "more_often": more, "tested": tested}
         findings.append(Finding(f"changed_{key}", sentence, value))
@@ -365,10 +369,12 @@ def _settings(
     left = [name for index, name in enumerate(names) if index not in used]
     note = f"; in no group of equal size: {', '.join(left)}" if left else ""
     number = len(comparison.groups)
-    corrected = f", Holm's correction over {number} pairs of settings" if number > 1 else ""
+    corrected = ""
+    if number > 1:
+        corrected = f", Holm's correction over {number} pairs of settings; intervals each by itself"
     sentence = (
         "Settings are compared over seeds and examples together (examples crossed with the "
-        f"settings, seeds nested in them; t test by Satterthwaite{corrected}){note}"
+        f"settings, seeds nested in them; t test and 95 % interval by Satterthwaite{corrected}){note}"
     )
     return [*findings, Finding("settings", sentence, left)]
 
@@ -379,9 +385,12 @@ def _settings_finding(found: GroupDifference, groups: Sequence[Sequence[str]]) -
     said[0] = "do **not measurably differ** from"
     sentence = (
         f"The settings of {', '.join(second)} {said[found.sign]} those of {', '.join(first)}: "
-        f"mean accuracy {found.difference.difference:+.4f}, standard error "
-        f"{found.difference.standard_error:.4f}, {p_phrase(found.adjusted)}"
+        f"mean accuracy {_signed(found.difference.difference, *found.difference.interval)}, "
+        f"standard error {found.difference.standard_error:.4f}, {p_phrase(found.adjusted)}"
         f"{' (Holm)' if len(groups) > 2 else ''}"
     )
+    low, high = found.difference.interval
     value = {**found.difference._asdict(), "p_holm": found.adjusted, "sign": found.sign}
+    del value["interval"]
+    value |= {"low": low, "high": high}
     return Finding(f"settings_{found.first}_{found.second}", sentence, value)

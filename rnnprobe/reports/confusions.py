@@ -67,7 +67,7 @@ def confusions_report(
 def _findings(study: ConfusionStudy, top: int, in_full: Collection[str]) -> list[Finding]:
     confusions = study.confusions
     total, mistakes = confusions.total, len(confusions.mistakes)
-    pairs_note = f"Confused pairs: {len(confusions.pairs)}"
+    pairs_note = f"Confused pairs, from true to predicted class: {len(confusions.pairs)}"
     if top < len(confusions.pairs):
         pairs_note += f", the most frequent above (--top {top})"
     findings: list[Finding | None] = [
@@ -99,7 +99,7 @@ def _more_tables(study: ConfusionStudy, top: int) -> dict[str, Table]:
     tables: dict[str, Table] = {}
     if study.decisions is not None:
         names = study.confusions.predictions.class_names
-        tables |= decisions_tables(study.decisions, study.pair_decisions, names)
+        tables |= decisions_tables(study.decisions, study.pair_decisions[:top], names)
     if study.slices is not None:
         found = slices_table(study.slices)
         if found is not None:

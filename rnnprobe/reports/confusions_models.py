@@ -74,7 +74,7 @@ def confusions_models_report(
         for rank, pair in enumerate(stability.pairs[:top], start=1)
     ]
     table = Table(_PAIR_COLUMNS, tuple(rows))
-    differ = "alike but for the seed" if same_settings else "of various settings"
+    differ = "alike but for the seed" if same_settings else "not known to be alike but for the seed"
     findings = [
         _accuracy(stability, same_settings),
         *_overlap(stability, same_settings),
@@ -298,9 +298,9 @@ def _verdicts(stability: Stability, same_settings: bool, shown: int) -> list[Fin
 
 
 _MEANING = {
-    "stable": "the same examples again and again, in every model, and no difference in how often "
-    "was measured, where there were enough examples to: look at the data",
-    "mixed": "the same examples again, yet how often differs {whose}",
+    "stable": "in every model, on more of the same examples than by chance, and no difference in "
+    "how often was measured, where it could be: the data's, as far as can be told",
+    "mixed": "on more of the same examples than by chance, yet how often differs {whose}",
     "differs": "how often differs {whose}, and they are no more the same examples than by chance, "
     "as far as can be told: {own} rather than the data's",
     "unclear": "neither a difference in how often, nor the same examples in every model, was "

@@ -156,6 +156,7 @@ def _paired_table(compared: tuple[Comparison, ...]) -> Table:
         Column("difference", "first less second", "decimal"),
         Column("low", "95 % from", "decimal"),
         Column("high", "to", "decimal"),
+        Column("test", "test"),
         Column("p_value", "p", "p_value"),
         Column("p_holm", "p (Holm)", "p_value"),
         Column("verdict", "first is"),
@@ -167,6 +168,7 @@ def _paired_table(compared: tuple[Comparison, ...]) -> Table:
             one.second,
             _MEASURES[one.measure],
             *one.paired[:3],
+            one.paired.test,
             one.paired.p_value,
             one.p_holm,
             said[one.sign],
@@ -197,7 +199,7 @@ def _verdicts(found: Hardening, compared: tuple[Comparison, ...]) -> list[Findin
 
 def _paired_finding(key: str, lead: str, one: Comparison, repeats: int) -> Finding:
     paired = one.paired
-    test = f", {paired.test}, {p_phrase(paired.p_value)}"
+    test = f", {paired.test} test, {p_phrase(paired.p_value)}"
     if repeats == 1:
         only = counted(paired.gained, "example")
         alone = f", {only} right with {one.first} alone, {paired.lost:,} with {one.second} alone"
@@ -293,7 +295,8 @@ def _tests(found: Hardening, number: int) -> Finding:
         )
     else:
         what = (
-            f"the paired t test and interval over {repeats} repeats: they cover the order of "
+            f"the paired t test and interval over {repeats} repeats (where all differ by the same, "
+            "the exact McNemar test of the first): they cover the order of "
             "training, for these test examples"
             + (", these mined mistakes (one draw of folds)" if found.mined is not None else "")
             + " and this model before"

@@ -232,7 +232,7 @@ def _tied_finding(result: SweepResult, tied: list[Cell]) -> Finding:
     if left_out:
         how += f"; {counted(left_out, 'cell')} with fewer finished runs not compared"
     if not others:
-        sentence = f"The {compared} compared with it: worse than chance explains ({how})"
+        sentence = f"The {compared} compared with it: worse by more than chance explains ({how})"
         return Finding("tied", sentence, [])
     listed = "; ".join(_phrase(result, cell) for cell in others[:_LISTED])
     more = f"; and {len(others) - _LISTED} more" if len(others) > _LISTED else ""

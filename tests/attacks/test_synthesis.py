@@ -287,6 +287,6 @@ def test_saved_examples_are_arrays_and_known_as_ours(tmp_path: Path) -> None:
         assert saved["converged"].all()
         assert saved["start"].tolist() == [0, 1, 2]
     with zipfile.ZipFile(path) as archive:
-        metadata = json.loads(archive.read("rnnprobe.json"))
+        metadata = json.loads(archive.comment)
     assert metadata == {"schema": "rnnprobe.synthesis/1", "target": "e"}
     check_output(path)

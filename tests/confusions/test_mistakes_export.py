@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnprobe import SequenceDataset
+from rnnprobe import SequenceDataset, load_dataset
 from rnnprobe._files import written_by_rnnprobe
 from rnnprobe.confusions.mistakes import mistakes_of
 from rnnprobe.records import Predictions
-from rnnprobe.reports.mistakes_export import HEAD, export_mistakes
+from rnnprobe.reports.mistakes_export import HEAD, Section, export_mistakes
 
 
 def drawn(dataset: SequenceDataset, seed: int = 0) -> Predictions:
@@ -49,7 +49,8 @@ def test_the_files_hold_every_mistake_of_every_model(
         "c.keras": mistakes_of(drawn(masked, 1), fold=np.zeros(len(masked.test), int)),
     }
     for name in ("m.csv", "m.npz"):
-        export_mistakes(tmp_path / name, mistakes, masked.class_names, "test", masked)
+        sections = [Section(model, "test", one) for model, one in mistakes.items()]
+        export_mistakes(tmp_path / name, sections, masked.class_names, masked)
         assert written_by_rnnprobe(tmp_path / name)
     with (tmp_path / "m.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -70,12 +71,36 @@ def test_the_files_hold_every_mistake_of_every_model(
         assert (arrays["mask"] == masked.test.mask[arrays["index"]]).all()
 
 
+def test_parts_of_different_length_are_padded_to_one(tmp_path: Path) -> None:
+    parts = {
+        part: (np.tile(np.arange(1, steps + 1), (3, 1)), np.array([0, 1, 1]))
+        for part, steps in (("train", 4), ("validation", 2), ("test", 2))
+    }
+    dataset = load_dataset(parts)
+    sections = []
+    for part in ("test", "train"):
+        y = dataset.splits[part].y
+        wrong = Predictions(y, np.eye(2)[1 - y], dataset.class_names)
+        sections.append(Section("m", part, mistakes_of(wrong)))
+    export_mistakes(tmp_path / "m.npz", sections, dataset.class_names, dataset)
+    with np.load(tmp_path / "m.npz") as arrays:
+        assert set(arrays.files) == {"x", "model", "class_names", *HEAD[1:]}
+        assert arrays["part"].tolist() == ["test"] * 3 + ["train"] * 3
+        steps = arrays["x"].shape[1]
+        assert arrays["x"].tolist() == [
+            [*row, *[0] * (steps - len(row))]
+            for one in sections
+            for row in dataset.splits[one.part].x[one.mistakes.index].tolist()
+        ]
+
+
 def test_no_mistake_is_an_empty_file_with_a_head(values: SequenceDataset, tmp_path: Path) -> None:
     right = Predictions(
         values.test.y, np.eye(values.num_classes)[values.test.y], values.class_names
     )
     for name in ("m.csv", "m.npz"):
-        export_mistakes(tmp_path / name, {"m": mistakes_of(right)}, values.class_names, "test")
+        section = Section("m", "test", mistakes_of(right))
+        export_mistakes(tmp_path / name, [section], values.class_names)
     assert (tmp_path / "m.csv").read_text().splitlines() == [",".join(HEAD)]
     with np.load(tmp_path / "m.npz") as arrays:
         assert len(arrays["index"]) == 0

@@ -259,11 +259,11 @@ def test_verdicts_follow_from_the_adjusted_tests(
     arms = {name: (replace(flat, name=name),) for name in ARMS}
     found = replace(hardened, before=flat, arms=arms)
     findings = {one.key: one for one in harden_report(found, dataset, title="m").findings}
-    assert "Not measurably here" in findings["answer"].sentence
-    assert "**did not help** measurably" in findings["mistakes_x5_control"].sentence
+    assert "No gain was measured here" in findings["answer"].sentence
+    assert "**neither helped nor harmed** measurably" in findings["mistakes_x5_control"].sentence
     found = replace(found, arms={**arms, "mistakes x5": (replace(better, name="mistakes x5"),)})
     findings = {one.key: one for one in harden_report(found, dataset, title="m").findings}
-    assert "Here yes: above the control was mistakes x5" in findings["answer"].sentence
+    assert "Here yes: mistakes x5 did better than the control" in findings["answer"].sentence
     assert "mistakes x5 **helped** beside the control: " in findings["mistakes_x5_control"].sentence
     assert "exact McNemar" in findings["tested"].sentence
     assert findings["mistakes_x5_control"].value["difference"] == pytest.approx(0.2)
@@ -271,7 +271,7 @@ def test_verdicts_follow_from_the_adjusted_tests(
     both = {name: (replace(worse, name=name),) for name in ("mistakes only", "mistakes x5")}
     found = replace(found, arms={**arms, **both})
     findings = {one.key: one for one in harden_report(found, dataset, title="m").findings}
-    assert "Here no: below the control were they" in findings["answer"].sentence
+    assert "Here no: both they alone and five times" in findings["answer"].sentence
     assert findings["repeats"].value == {"examples": 200, "distinct": 1}
     less = {name: arm for name, arm in arms.items() if name != "without suspects"}
     sizes = {name: hardened.pool_sizes[name] for name in less}
