@@ -80,11 +80,14 @@ class Difference(NamedTuple):
         difference: Mean accuracy of the first less that of the second.
         standard_error: Of the difference, from seeds and examples together.
         p_value: Of a difference as large as this, to either side, where there is none.
+        interval: 95 % of the difference, inside [-1, 1]; it leaves out 0 where `p_value` is below
+            5 %, and only there.
     """
 
     difference: float
     standard_error: float
     p_value: float
+    interval: Interval
 
 
 def compare_configurations(first: Array, second: Array) -> Difference:
@@ -100,20 +103,23 @@ def compare_configurations(first: Array, second: Array) -> Difference:
         second: bool (num_seeds, num_examples), of the other configuration.
 
     Returns:
-        Difference, standard error and p-value: t test with Satterthwaite's degrees of freedom; a
-        negative estimate of a variance component counts as zero. Of one example nothing is known.
+        Difference, standard error, p-value and interval: t test with Satterthwaite's degrees of
+        freedom; a negative estimate of a variance component counts as zero. Of one example nothing
+        is known: the interval is all of [-1, 1]. Where nothing varies, neither examples nor seeds,
+        there is no noise to judge by, and the interval has no width.
 
     References:
         F. E. Satterthwaite, "An Approximate Distribution of Estimates of Variance Components",
         Biometrics Bulletin 2 (1946). https://doi.org/10.2307/3002019
         S. R. Searle, G. Casella, C. E. McCulloch, "Variance Components" (1992), chapter 4.
     """
-    from scipy.special import stdtr
+    from scipy.special import stdtr, stdtrit
 
     hits = np.stack([first, second]).astype(float)
     _, seeds, examples = hits.shape
     if examples < 2:
-        return Difference(float(hits[0].mean() - hits[1].mean()), math.inf, 1.0)
+        difference = float(hits[0].mean() - hits[1].mean())
+        return Difference(difference, math.inf, 1.0, Interval(-1.0, 1.0))
     by_seed, by_example = hits.mean(axis=2), hits.mean(axis=1)
     mean = float(by_seed[0].mean() - by_seed[1].mean())
     rest = hits - by_seed[:, :, None] - by_example[:, None, :] + by_seed.mean(axis=1)[:, None, None]
@@ -137,10 +143,12 @@ def compare_configurations(first: Array, second: Array) -> Difference:
         used = used + noise_once
     variance = sum(part for part, _ in used)
     if variance <= 0:
-        return Difference(mean, 0.0, float(mean == 0))
+        return Difference(mean, 0.0, float(mean == 0), Interval(mean, mean))
     degrees = variance**2 / sum(part**2 / df for part, df in used)
     error = math.sqrt(variance)
-    return Difference(mean, error, 2 * float(stdtr(degrees, -abs(mean) / error)))
+    half = float(stdtrit(degrees, 0.975)) * error
+    interval = Interval(max(mean - half, -1.0), min(mean + half, 1.0))
+    return Difference(mean, error, 2 * float(stdtr(degrees, -abs(mean) / error)), interval)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

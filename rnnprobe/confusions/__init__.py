@@ -1,4 +1,4 @@
 """What a classifier gets wrong."""
 
-PROBES = ("pairs", "slices", "calibration", "decisions", "labels")
+PROBES = ("pairs", "classes", "slices", "calibration", "decisions", "labels")
 """What can be asked of the mistakes of one model."""

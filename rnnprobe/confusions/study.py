@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rnnprobe.confusions import PROBES
 from rnnprobe.confusions.calibration import Calibration, calibrate
+from rnnprobe.confusions.classes import ClassScores, judge_classes
 from rnnprobe.confusions.conflicts import Conflicts, find_conflicts
 from rnnprobe.confusions.pairs import Confusions, find_confusions
 from rnnprobe.confusions.slices import SliceFamily, find_slices
@@ -34,6 +35,7 @@ class ConfusionStudy:
         part: The part of the data set.
         dataset: The data; None where predictions came from a file. So are all below that need it.
         conflicts: Equal inputs with different labels.
+        classes: How often each class was recognised, and rightly said.
         slices: Which kinds of sequences are mistaken more often.
         calibration: Whether the probabilities are shares.
         decisions: When in the sequence each prediction was made.
@@ -47,6 +49,7 @@ class ConfusionStudy:
     part: str = "test"
     dataset: SequenceDataset | None = None
     conflicts: Conflicts | None = None
+    classes: ClassScores | None = None
     slices: tuple[SliceFamily, ...] | None = None
     calibration: Calibration | None = None
     decisions: Decisions | None = None
@@ -61,10 +64,14 @@ def study_predictions(predictions: Predictions, *, seed: int = 0) -> ConfusionSt
 
     Args:
         predictions: At least one.
-        seed: Of the simulation behind the calibration.
+        seed: Of what is simulated.
     """
-    calibration = calibrate(predictions, seed=seed)
-    return ConfusionStudy(find_confusions(predictions), calibration=calibration)
+    confusions = find_confusions(predictions)
+    return ConfusionStudy(
+        confusions,
+        classes=judge_classes(confusions, seed=seed),
+        calibration=calibrate(predictions, seed=seed),
+    )
 
 
 def study_confusions(
@@ -88,7 +95,7 @@ def study_confusions(
             trains `num_folds` models.
         num_folds: For `labels`, at least 2.
         settings: How the models of the folds are trained; None is `DEFAULT_SETTINGS`.
-        seed: Of the folds and the simulation behind the calibration.
+        seed: Of the folds, and of what is simulated for calibration and classes.
         say: Called with a line after each fold.
 
     Raises:
@@ -106,7 +113,9 @@ def study_confusions(
     predictions = classifier.predict(split, dataset.class_names)
     confusions = find_confusions(predictions)
     keys = dataset_keys(dataset)
-    slices, calibration, suspects, opinion = None, None, None, None
+    classes, slices, calibration, suspects, opinion = None, None, None, None, None
+    if "classes" in probes:
+        classes = judge_classes(confusions, seed=seed)
     if "slices" in probes:
         slices = find_slices(dataset, part, predictions, keys=keys)
     if "calibration" in probes:
@@ -127,6 +136,7 @@ def study_confusions(
         part,
         dataset,
         find_conflicts(dataset, part, predictions, keys=keys),
+        classes,
         slices,
         calibration,
         decisions,

@@ -374,7 +374,8 @@ def _settings(
         corrected = f", Holm's correction over {number} pairs of settings; intervals each by itself"
     sentence = (
         "Settings are compared over seeds and examples together (examples crossed with the "
-        f"settings, seeds nested in them; t test and 95 % interval by Satterthwaite{corrected}){note}"
+        "settings, seeds nested in them; t test and 95 % interval by "
+        f"Satterthwaite{corrected}){note}"
     )
     return [*findings, Finding("settings", sentence, left)]
 

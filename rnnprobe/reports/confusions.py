@@ -8,6 +8,7 @@ from typing import Any
 from rnnprobe._versions import made_by
 from rnnprobe.confusions import PROBES
 from rnnprobe.confusions.study import ConfusionStudy
+from rnnprobe.reports._classes import classes_finding, classes_table
 from rnnprobe.reports._common import accuracy_finding, data_phrase
 from rnnprobe.reports._confusion_tables import (
     asymmetry_finding,
@@ -24,6 +25,7 @@ from rnnprobe.reports._decisions import decisions_findings, decisions_tables
 from rnnprobe.table import Column, Finding, Report, Table, escape
 
 _TABLES = {
+    "classes": ("classes",),
     "slices": ("slices",),
     "calibration": ("calibration",),
     "decisions": ("accuracy_by_share", "decisions_by_pair"),
@@ -78,6 +80,8 @@ def _findings(study: ConfusionStudy, top: int, in_full: Collection[str]) -> list
         asymmetry_finding(confusions),
         excess_finding(confusions),
     ]
+    if study.classes is not None:
+        findings.append(classes_finding(study.classes, confusions.predictions.class_names))
     if study.slices is not None:
         findings.append(slices_finding(study.slices))
     if study.calibration is not None:
@@ -97,6 +101,9 @@ def _findings(study: ConfusionStudy, top: int, in_full: Collection[str]) -> list
 
 def _more_tables(study: ConfusionStudy, top: int) -> dict[str, Table]:
     tables: dict[str, Table] = {}
+    if study.classes is not None:
+        names = study.confusions.predictions.class_names
+        tables["classes"] = classes_table(study.classes, names)
     if study.decisions is not None:
         names = study.confusions.predictions.class_names
         tables |= decisions_tables(study.decisions, study.pair_decisions[:top], names)

@@ -278,7 +278,7 @@ def test_any_class_name_goes_through_every_report(cli: Cli, tmp_path: Path, name
     done = cli("confusions", "--predictions", "p.npz", "--plots", "p")
     assert done.status == 0, done.err
     rows = [line for line in done.out.splitlines() if line.startswith("|")]
-    assert len(rows) == 3 * (2 + 1)  # pairs, mistakes, one bin of confidence
+    assert len(rows) == 4 * 2 + 1 + 1 + 2 + 1  # pairs, mistakes, classes, bins of confidence
     read = json.loads(cli("confusions", "--predictions", "p.npz", "--format", "json").out)
     assert read["rows"][0]["predicted"] == name
     text = cli("confusions", "--predictions", "p.npz", "--format", "csv").out

@@ -26,15 +26,20 @@ def test_every_probe_is_a_sentence_and_by_its_name_a_table(cli: Cli, saved_model
     assert drawn == [
         "confusion_matrix.png", "decisions.png", "mistakes.png", "pairs.png", "reliability.png",
     ]  # fmt: skip
-    long = cli("confusions", saved_model, "--what", "calibration,decisions")
-    for title in ("Accuracy by confidence", "Accuracy after a share of each sequence"):
+    long = cli("confusions", saved_model, "--what", "classes,calibration,decisions")
+    for title in (
+        "Recall and precision by class", "Accuracy by confidence",
+        "Accuracy after a share of each sequence",
+    ):  # fmt: skip
         assert title in long.out
         assert title not in short.out
     assert "Kinds of sequences" not in long.out
     pairs = json.loads(cli("confusions", saved_model, "--what", "pairs", "--format", "json").out)
     assert set(pairs["tables"]) == {"most_confident_mistakes"}
     everything = json.loads(cli("confusions", saved_model, "--format", "json").out)
-    assert {"calibration", "accuracy_by_share", "decisions_by_pair"} <= set(everything["tables"])
+    assert {"classes", "calibration", "accuracy_by_share", "decisions_by_pair"} <= set(
+        everything["tables"]
+    )
     last = everything["tables"]["accuracy_by_share"][-1]
     assert last["accuracy"] == everything["findings"]["accuracy"]["accuracy"]
 
