@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnnprobe.cli._options import compose, csv_columns, data_options, import_option
+from rnnprobe.cli._options import (
+    Decorator,
+    compose,
+    csv_columns,
+    data_options,
+    import_option,
+    path_type,
+)
 
 if TYPE_CHECKING:
     from rnnprobe.opening import OpenedModel
@@ -25,6 +32,23 @@ model_data_options = compose(
     import_option,
     data_options(None, "Data set, by name or path.  [default: what the model was trained on]"),
 )
+
+
+def export_option(help_text: str, suffixes: tuple[str, ...] = (".npz", ".csv")) -> Decorator:
+    """Return the option that names a file for examples; `Output.prepare` checks it."""
+
+    def check(ctx: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
+        del parameter
+        if path is not None and path.suffix not in suffixes:
+            expected = " or ".join(suffixes)
+            raise click.UsageError(
+                f"--export got '{path}', expected a name that ends with {expected}.", ctx
+            )
+        return path
+
+    return click.option(
+        "--export", type=path_type(), metavar="FILE", callback=check, help=help_text
+    )
 
 
 def open_named(

@@ -295,8 +295,12 @@ class Output:
             from rnnprobe.reports._figures import check_folder
 
             check_folder(output.plots, figures, force=output.force)
-        if path is not None:
-            output.check(path)
+        export = options.get("export")
+        if export is not None and export == path:
+            raise click.UsageError(f"--export and --output both name '{path}'; give two names.")
+        for file in (path, export):
+            if file is not None:
+                output.check(file)
         return output
 
     def check(self, path: Path) -> None:
@@ -323,7 +327,7 @@ class Output:
             print_result(text)
             return
         write_text(self.path, text)
-        self._say(self.path)
+        self.wrote(self.path)
 
     def draw(self, figures: dict[str, Figure]) -> None:
         """Write the pictures, if a folder was named."""
@@ -332,9 +336,10 @@ class Output:
         from rnnprobe.reports._figures import save_figures
 
         for path in save_figures(self.plots, figures):
-            self._say(path)
+            self.wrote(path)
 
-    def _say(self, path: Path) -> None:
+    def wrote(self, path: Path) -> None:
+        """Say that a file was written."""
         if not self.quiet:
             click.echo(f"wrote {path}", err=True)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnnprobe.attacks import ATTACKS
-from rnnprobe.cli._model import model_data_options, open_named, split_option
+from rnnprobe.cli._model import export_option, model_data_options, open_named, split_option
 from rnnprobe.cli._options import (
     Command,
     Output,
@@ -117,12 +117,7 @@ def _name(text: str) -> str:
     help="With --timesteps: which steps may change.  [default: free,contiguous,prefix,suffix]",
 )
 @split_option
-@click.option(
-    "--export",
-    type=path_type(),
-    metavar="FILE",
-    help="Also write the attacked examples (.npz), or a line for each (.csv).",
-)
+@export_option("Also write the attacked examples (.npz), or a line for each (.csv).")
 @click.option(
     "--fail-under",
     type=click.FloatRange(0, 1),
@@ -141,8 +136,6 @@ def command(models: tuple[Path, ...], **options: Any) -> int:
     """
     _check_options(models, options)
     output = Output.prepare(options, _FIGURES if len(models) == 1 else ())
-    if options["export"] is not None:
-        output.check(options["export"])
     if len(models) > 1:
         return _compare(models, output, options)
     return _attack(models[0], output, options)
@@ -153,11 +146,6 @@ def _check_options(models: tuple[Path, ...], options: dict[str, Any]) -> None:
         raise click.UsageError("--placement goes with --timesteps; give --timesteps 1,2,4 as well.")
     if options["targeted"] and options["fail_under"] is not None:
         raise click.UsageError("--fail-under is for robust accuracy; leave out --targeted.")
-    export = options["export"]
-    if export is not None and export.suffix not in (".npz", ".csv"):
-        raise click.UsageError(f"--export got '{export}', expected a name with .npz or .csv.")
-    if export is not None and export == options["output"]:
-        raise click.UsageError(f"--export and --output both name '{export}'; give two names.")
     if options["epsilon"] and not any(options["epsilon"]):
         raise click.UsageError("--epsilon got 0 alone, expected a number above 0 beside it.")
     if len(models) > 1:
@@ -247,8 +235,7 @@ def _attack(path: Path, output: Output, options: dict[str, Any]) -> int:
         from rnnprobe.reports.attack_export import export_examples
 
         export_examples(options["export"], study, dataset)
-        if not options["quiet"]:
-            click.echo(f"wrote {options['export']}", err=True)
+        output.wrote(options["export"])
     output.emit(attack_report(study, title=escape(opened.name), dataset=dataset, part=part))
     lowest = min(float(worst_accuracy(outcome)[-1]) for outcome in study.outcomes)
     return _gate(lowest, options["fail_under"])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from rnnprobe.cli._model import model_data_options, open_named, split_option
+from rnnprobe.cli._model import export_option, model_data_options, open_named, split_option
 from rnnprobe.cli._options import (
     Command,
     Output,
@@ -21,7 +21,7 @@ from rnnprobe.cli._options import (
     seed_option,
 )
 from rnnprobe.cli._progress import Progress
-from rnnprobe.confusions import PROBES
+from rnnprobe.confusions import DEFAULT_PROBES, PROBES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from rnnprobe.records import SequenceDataset
     from rnnprobe.reports.mistakes_export import Section
 
-_DEFAULT_PROBES = tuple(name for name in PROBES if name != "labels")
 _FIGURES = (
     "confusion_matrix.png",
     "mistakes.png",
@@ -82,12 +81,7 @@ def _probes(ctx: click.Context, parameter: click.Parameter, text: str | None) ->
     show_default=True,
     help="How many pairs and mistakes to list.",
 )
-@click.option(
-    "--export",
-    type=path_type(),
-    metavar="FILE",
-    help="Also write all mistakes to this file, .npz or .csv; with labels also those out of fold.",
-)
+@export_option("Also write all mistakes, .npz or .csv; with labels those out of fold, too.")
 @seed_option
 @model_data_options
 @plots_option
@@ -111,11 +105,7 @@ def command(models: tuple[Path, ...], predictions: Path | None, **options: Any) 
 
 
 def _check_options(models: tuple[Path, ...], options: dict[str, Any]) -> None:
-    export, what = options["export"], options["what"]
-    if export is not None and export.suffix not in (".npz", ".csv"):
-        raise click.UsageError(f"--export got '{export}', expected a name with .npz or .csv.")
-    if export is not None and export == options["output"]:
-        raise click.UsageError(f"--export and --output both name '{export}'; give two names.")
+    what = options["what"]
     if len(models) != 1 and what is not None:
         raise click.UsageError("--what is asked of one MODEL alone.")
     source = click.get_current_context().get_parameter_source("seed")
@@ -125,30 +115,23 @@ def _check_options(models: tuple[Path, ...], options: dict[str, Any]) -> None:
         raise click.UsageError("--folds goes with --what labels.")
 
 
-def _prepare(options: dict[str, Any], figures: tuple[str, ...]) -> Output:
-    output = Output.prepare(options, figures)
-    if options["export"] is not None:
-        output.check(options["export"])
-    return output
-
-
 def _export(
-    options: dict[str, Any],
+    output: Output,
+    path: Path | None,
     sections: Sequence[Section],
     class_names: tuple[str, ...],
     dataset: SequenceDataset | None = None,
 ) -> None:
-    if options["export"] is None:
+    if path is None:
         return
     from rnnprobe.reports.mistakes_export import export_mistakes
 
-    export_mistakes(options["export"], sections, class_names, dataset)
-    if not options["quiet"]:
-        click.echo(f"wrote {options['export']}", err=True)
+    export_mistakes(path, sections, class_names, dataset)
+    output.wrote(path)
 
 
 def _probe(path: Path, options: dict[str, Any]) -> None:
-    output = _prepare(options, _FIGURES)
+    output = Output.prepare(options, _FIGURES)
     with keras_at_work(options["verbose"]):
         from rnnprobe._archive import read_metadata, trained_seed
         from rnnprobe.confusions.folds import fold_settings
@@ -162,7 +145,7 @@ def _probe(path: Path, options: dict[str, Any]) -> None:
                 opened.classifier,
                 opened.dataset,
                 options["split"],
-                options["what"] or _DEFAULT_PROBES,
+                options["what"] or DEFAULT_PROBES,
                 num_folds=folds,
                 settings=fold_settings(metadata),
                 seed=options["seed"],
@@ -181,7 +164,7 @@ def _probe(path: Path, options: dict[str, Any]) -> None:
         found = study.suspects.out_of_fold
         mistakes = mistakes_of(found.predictions, seed=found.seed, fold=found.fold)
         sections.append(Section(opened.name, "train", mistakes))
-    _export(options, sections, opened.dataset.class_names, opened.dataset)
+    _export(output, options["export"], sections, opened.dataset.class_names, opened.dataset)
     in_full = options["what"] or ()
     output.emit(
         confusions_report(study, title=escape(opened.name), top=options["top"], in_full=in_full)
@@ -215,7 +198,7 @@ def _figures(study: ConfusionStudy, title: str) -> dict[str, Figure]:
 def _set_side_by_side(paths: tuple[Path, ...], options: dict[str, Any]) -> None:
     from rnnprobe.cli._several import open_several
 
-    output = _prepare(options, _MODELS_FIGURES)
+    output = Output.prepare(options, _MODELS_FIGURES)
     with keras_at_work(options["verbose"]):
         several = open_several(paths, options)
 
@@ -241,7 +224,7 @@ def _set_side_by_side(paths: tuple[Path, ...], options: dict[str, Any]) -> None:
         )
     ]
     dataset, part = several.dataset, options["split"]
-    _export(options, sections, dataset.class_names, dataset)
+    _export(output, options["export"], sections, dataset.class_names, dataset)
     output.emit(
         confusions_models_report(
             stability,
@@ -258,7 +241,7 @@ def _read(path: Path, options: dict[str, Any]) -> None:
     given = [name for name in ("data", "layout", "limit_examples", "import") if options[name]]
     if given or options["split"] != "test" or csv_columns(options):
         raise click.UsageError("--predictions brings its own labels; name no data or model beside.")
-    output = _prepare(options, ("confusion_matrix.png", "reliability.png"))
+    output = Output.prepare(options, ("confusion_matrix.png", "reliability.png"))
     from rnnprobe.confusions.mistakes import mistakes_of
     from rnnprobe.confusions.predictions import read_predictions
     from rnnprobe.confusions.study import study_predictions
@@ -271,5 +254,5 @@ def _read(path: Path, options: dict[str, Any]) -> None:
     if output.plots:
         output.draw(_figures(study, path.name))
     sections = [Section(path.name, "test", mistakes_of(predictions))]
-    _export(options, sections, predictions.class_names)
+    _export(output, options["export"], sections, predictions.class_names)
     output.emit(confusions_report(study, title=escape(path.name), top=options["top"]))

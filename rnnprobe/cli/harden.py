@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnnprobe.cli._model import model_data_options, open_named
+from rnnprobe.cli._model import export_option, model_data_options, open_named
 from rnnprobe.cli._options import (
     Command,
     Output,
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 _DEFAULT_EPOCHS = 3
 _DEFAULT_FOLDS = 5
 _NORMS: tuple[Norm, ...] = ("linf", "l2")
-_EXPORTS = (".npz", ".csv")
 
 
 def _names(ctx: click.Context, parameter: click.Parameter, text: str) -> tuple[str, ...]:
@@ -90,12 +89,7 @@ class _Number(click.ParamType[float]):
     help=f"For {MISTAKES}: folds of the training part, each predicted by a model trained on the "
     f"others.  [default: {_DEFAULT_FOLDS}]",
 )
-@click.option(
-    "--export",
-    type=path_type(),
-    metavar="FILE",
-    help=f"For {MISTAKES}: write those that are trained on; .npz or .csv.",
-)
+@export_option(f"For {MISTAKES}: write those that are trained on; .npz or .csv.")
 @click.option(
     "--epochs",
     type=click.IntRange(min=1),
@@ -140,7 +134,7 @@ def command(model: Path, **options: Any) -> None:
     examples, starts from its weights and makes the same number of updates. With pgd or fgsm all
     are measured on the test part: clean, and under attacks of rising strength, of which the last
     one counts. With mistakes, those of models of the same architecture on training examples that
-    they had not seen, accuracy is measured; `did not help` is a result.
+    they had not seen, accuracy is measured; finding no gain is a result.
     """
     _check_options(options)
     output = Output.prepare(options)
@@ -149,13 +143,12 @@ def command(model: Path, **options: Any) -> None:
         if target.resolve() == model.resolve():
             raise click.UsageError("--model-out names MODEL itself; give another name.")
         output.check_model(target)
-    if export is not None:
-        output.check(export)
     with keras_at_work(options["verbose"]):
         opened = open_named(model, options)
         mined = _mine(model, opened, options) if MISTAKES in options["with"] else None
         if export is not None and mined is not None:
             _export(export, opened, mined)
+            output.wrote(export)
         found = _harden(opened, mined, options)
         if target is not None:
             _save(target, model, opened, found, options["limit_examples"])
@@ -180,9 +173,6 @@ def _check_options(options: dict[str, Any]) -> None:
         for name in ("folds", "export"):
             if options[name] is not None:
                 raise click.UsageError(f"--{name} goes with --with {MISTAKES}.")
-    export = options["export"]
-    if export is not None and export.suffix not in _EXPORTS:
-        raise click.UsageError(f"--export got '{export}', expected a name ending .npz or .csv.")
 
 
 def _mine(path: Path, opened: OpenedModel, options: dict[str, Any]) -> Mined:

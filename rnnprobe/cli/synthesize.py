@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnnprobe.cli._model import model_data_options, open_named
+from rnnprobe.cli._model import export_option, model_data_options, open_named
 from rnnprobe.cli._options import (
     Command,
     Output,
@@ -68,12 +68,7 @@ _EVERY = 100  # steps between two lines of progress
     type=click.FloatRange(0, 1e6),
     help="With --source: weight of the squared distance to it, at first.  [default: 0.05]",
 )
-@click.option(
-    "--export",
-    type=path_type(),
-    metavar="FILE",
-    help="Also write the inputs, one a start, to this .npz file.",
-)
+@export_option("Also write the inputs, one a start, to this .npz file.", (".npz",))
 @seed_option
 @model_data_options
 @plots_option
@@ -84,14 +79,9 @@ def command(model: Path, **options: Any) -> None:
     With --source each also stays close to that test example. MODEL is a .keras file. One that
     rnnprobe saved knows its data; for any other, name the data by --data.
     """
-    export = options["export"]
     if options["source"] is None and options["source_weight"] is not None:
         raise click.UsageError("--source-weight goes with --source INDEX; give both or neither.")
-    if export is not None and export.suffix != ".npz":
-        raise click.UsageError(f"--export got '{export}', expected a name that ends with .npz.")
     output = Output.prepare(options, ("synthesized.png",))
-    if export is not None:
-        output.check(export)
     _synthesize(model, output, options)
 
 
@@ -129,8 +119,7 @@ def _synthesize(path: Path, output: Output, options: dict[str, Any]) -> None:
         output.draw({"synthesized.png": synthesis_figure(study, dataset)})
     if options["export"] is not None:
         study.result.save(options["export"], target, report.facts)
-        if not options["quiet"]:
-            click.echo(f"wrote {options['export']}", err=True)
+        output.wrote(options["export"])
     output.emit(report)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rnnprobe.confusions import PROBES
+from rnnprobe.confusions import DEFAULT_PROBES
 from rnnprobe.confusions.calibration import Calibration, calibrate
 from rnnprobe.confusions.classes import ClassScores, judge_classes
 from rnnprobe.confusions.conflicts import Conflicts, find_conflicts
@@ -22,8 +22,6 @@ if TYPE_CHECKING:  # Keras comes with these, and predictions from a file need no
     from rnnprobe.classifier import KerasClassifier
     from rnnprobe.confusions.folds import FoldSettings
     from rnnprobe.confusions.labels import Suspects
-
-DEFAULT_PROBES = tuple(name for name in PROBES if name != "labels")
 
 
 @dataclass(frozen=True, eq=False)

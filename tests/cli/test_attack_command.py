@@ -157,7 +157,7 @@ WRONG = {
     "steps": (["--timesteps", "7"], "--timesteps got 7, but the sequences have 6 steps"),
     "no steps": (["--timesteps", "0"], "--timesteps got '0', expected whole numbers"),
     "placement": (["--placement", "free"], "--placement goes with --timesteps"),
-    "export": (["--export", "a.txt"], "--export got 'a.txt', expected a name with .npz or .csv"),
+    "export": (["--export", "a.txt"], "--export got 'a.txt', expected a name that ends with"),
     "gate": (["--targeted", "--fail-under", "1"], "--fail-under is for robust accuracy"),
     "one file twice": (["--export", "a.csv", "-o", "a.csv"], "--export and --output both name"),
     "nothing allowed": (["--epsilon", "0"], "--epsilon got 0 alone"),

@@ -103,7 +103,7 @@ def test_a_model_without_states_is_told_what_cannot_be_told(cli: Cli, values_npz
         (["a.keras", "b.keras", "--what", "pairs"], "--what is asked of one MODEL alone"),
         (["--predictions", "p.npz", "--what", "pairs"], "--what is asked of one MODEL alone"),
         (["m.keras", "--folds", "3"], "--folds goes with --what labels"),
-        (["m.keras", "--export", "m.txt"], "expected a name with .npz or .csv"),
+        (["m.keras", "--export", "m.txt"], "expected a name that ends with .npz or .csv"),
         (["m.keras", "--export", "m.csv", "-o", "m.csv"], "both name 'm.csv'"),
         (["m.keras", "m.keras"], "named twice"),
         (["a.keras", "b.keras", "--seed", "1"], "--seed is of no use for several MODELs"),

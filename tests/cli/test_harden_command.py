@@ -70,7 +70,7 @@ def test_wrong_input_is_one_line(cli: Cli, saved_model: Path, tmp_path: Path) ->
         ("--with", "mistakes", "--epsilon", "1"): "--epsilon goes with --with pgd or fgsm",
         ("--folds", "3"): "--folds goes with --with mistakes",
         ("--export", "m.csv"): "--export goes with --with mistakes",
-        ("--with", "mistakes", "--export", "m.txt"): "expected a name ending .npz or .csv",
+        ("--with", "mistakes", "--export", "m.txt"): "expected a name that ends with .npz or .csv",
         ("--with", "mistakes", "--folds", "1"): "Invalid value for '--folds'",
         ("--with", "pgd,pgd"): "--with got 'pgd,pgd', expected each name once",
         ("--with", ""): "Unknown name in --with ''",
