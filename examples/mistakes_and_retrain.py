@@ -1,6 +1,6 @@
 """Which mistakes are the data's, when were they made, and can they be used for training?
 
-Usage: python examples/mistakes_and_retrain.py [EPOCHS] [REPEATS]
+Usage: python examples/mistakes_and_retrain.py [EPOCHS] [REPEATS] [EXAMPLES]
 """
 
 import sys
@@ -10,9 +10,10 @@ import rnnprobe
 from rnnprobe.confusions.folds import FoldSettings
 from rnnprobe.hardening.mistakes import mine
 
-epochs, repeats = (int(argument) for argument in (*sys.argv[1:], 6, 5)[:2])
+given = [int(argument) for argument in sys.argv[1:]]
+epochs, repeats, examples = (*given, *(6, 5, 5000)[len(given) :])
 
-data = rnnprobe.load_dataset("mnist-5k")
+data = rnnprobe.load_dataset("mnist-5k", limit_examples=examples)
 names = data.class_names
 lstm = rnnprobe.ModelSpec("lstm", units=64)
 settings = rnnprobe.TrainSpec(learning_rate=0.003, epochs=epochs)

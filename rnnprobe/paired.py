@@ -83,7 +83,7 @@ def _exact(gained: int, lost: int, total: int) -> Paired:
     more, fewer = (gained + 1) / (total + 2), (lost + 1) / (total + 2)
     half = _Z * math.sqrt((more + fewer - (more - fewer) ** 2) / (total + 2))
     low, high = max(more - fewer - half, -1.0), min(more - fewer + half, 1.0)
-    return Paired((gained - lost) / total, low, high, p_value, gained, lost, "exact McNemar")
+    return Paired((gained - lost) / total, low, high, p_value, gained, lost, "exact McNemar test")
 
 
 def _over_repeats(gained: Array, lost: Array, total: int) -> Paired:
@@ -95,4 +95,4 @@ def _over_repeats(gained: Array, lost: Array, total: int) -> Paired:
     half = float(stdtrit(number - 1, 0.975)) * error
     p_value = 2 * float(stdtr(number - 1, -abs(mean) / error))
     sums = int(gained.sum()), int(lost.sum())
-    return Paired(mean, mean - half, mean + half, p_value, *sums, f"paired t over {number} repeats")
+    return Paired(mean, mean - half, mean + half, p_value, *sums, f"paired t test over {number} repeats")

@@ -13,7 +13,7 @@ ARGUMENTS = {
     "tune_and_probe.py": ["2", "1"],
     "sweep_and_compare.py": ["1", "1"],
     "attack_and_compare.py": ["1", "10"],
-    "mistakes_and_retrain.py": ["1", "1"],
+    "mistakes_and_retrain.py": ["1", "1", "500"],
 }
 SAID = {
     "tune_and_probe.py": "best of 2",

@@ -72,7 +72,7 @@ def _verdict(one: Comparison) -> Finding:
     paired = one.paired
     sentence = (
         f"{one.first} {VERDICTS[one.sign]} beside the {one.second}: test accuracy less "
-        f"{_WHOSE[one.second]} {paired_text(paired)}, {paired.test} test, "
+        f"{_WHOSE[one.second]} {paired_text(paired)}, {paired.test}, "
         f"{p_phrase(paired.p_value)}, adjusted {p_phrase(one.p_holm)}"
     )
     key = f"{_KEYS[one.first]}_{one.second.replace(' ', '_')}"

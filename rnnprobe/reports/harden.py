@@ -199,7 +199,7 @@ def _verdicts(found: Hardening, compared: tuple[Comparison, ...]) -> list[Findin
 
 def _paired_finding(key: str, lead: str, one: Comparison, repeats: int) -> Finding:
     paired = one.paired
-    test = f", {paired.test} test, {p_phrase(paired.p_value)}"
+    test = f", {paired.test}, {p_phrase(paired.p_value)}"
     if repeats == 1:
         only = counted(paired.gained, "example")
         alone = f", {only} right with {one.first} alone, {paired.lost:,} with {one.second} alone"

@@ -336,7 +336,7 @@ def test_several_repeats_are_compared_by_the_paired_t_test() -> None:
     interval = expected.confidence_interval(0.95)
     assert found.p_value == pytest.approx(expected.pvalue)
     assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
-    assert found.test == "paired t over 4 repeats"
+    assert found.test == "paired t test over 4 repeats"
 
 
 def test_repeats_that_all_differ_by_the_same_are_tested_as_one() -> None:
@@ -345,7 +345,7 @@ def test_repeats_that_all_differ_by_the_same_are_tested_as_one() -> None:
     alone, several = (compare_paired([first] * n, [second] * n) for n in (1, 3))
     assert several[:6] == alone[:6]
     assert alone.p_value < 0.05
-    assert several.test == "exact McNemar"
+    assert several.test == "exact McNemar test"
 
 
 @pytest.fixture(scope="module")

@@ -130,7 +130,7 @@ def test_a_killed_workers_trial_goes_to_another(
     from rnnprobe import load_sweep
 
     run = tmp_path / "run"
-    chief = processes.start("-c", CHIEF, values_npz, address, run, 2, 150)
+    chief = processes.start("-c", CHIEF, values_npz, address, run, 5, 150)
     first = processes.start("-m", "rnnprobe", "worker", address, "--workers", 1)
     wait_for(lambda: "RUN" in processes.said(chief))
     os.killpg(first.pid, signal.SIGKILL)
