@@ -95,4 +95,6 @@ def _over_repeats(gained: Array, lost: Array, total: int) -> Paired:
     half = float(stdtrit(number - 1, 0.975)) * error
     p_value = 2 * float(stdtr(number - 1, -abs(mean) / error))
     sums = int(gained.sum()), int(lost.sum())
-    return Paired(mean, mean - half, mean + half, p_value, *sums, f"paired t test over {number} repeats")
+    return Paired(
+        mean, mean - half, mean + half, p_value, *sums, f"paired t test over {number} repeats"
+    )
