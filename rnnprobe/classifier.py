@@ -228,7 +228,9 @@ class KerasClassifier:
                     counted &= found
         return counted
 
-    def read_states(self, x: Array, mask: Array | None = None) -> tuple[Array, Array]:
+    def read_states(
+        self, x: Array, mask: Array | None = None, *, logits: Array | None = None
+    ) -> tuple[Array, Array]:
         """Return the logits that the model's own head gives for every state, and which count.
 
         All hidden states of the last recurrent layer pass what follows it, one by one as if each
@@ -238,6 +240,7 @@ class KerasClassifier:
         Args:
             x: As for `logits`.
             mask: As for `logits`.
+            logits: What `logits` returned of these examples, where it is known; saves a pass.
 
         Returns:
             float32 (num_examples, num_states, num_classes), a state a step, fewer where a layer
@@ -250,7 +253,7 @@ class KerasClassifier:
             ModelError: The head takes more than one state of one forward recurrent layer.
         """
         layer = reading_layer(self.model)
-        final = self.logits(x, mask)
+        final = self.logits(x, mask) if logits is None else logits
         found, counted = self._run_states(x, mask)
         found = ended_by(layer, found, counted, final)
         altered = with_other_end(x, self.counted_steps(x, mask))
@@ -315,13 +318,23 @@ class KerasClassifier:
         Raises:
             DataError: The part has another number of classes or another shape than the model.
         """
-        logits = self.logits(split.x, split.mask).astype(np.float64)
+        return self.as_predictions(self.logits(split.x, split.mask), split, class_names)
+
+    def as_predictions(
+        self, logits: Array, split: Split, class_names: tuple[str, ...]
+    ) -> Predictions:
+        """Return what `predict` does, of logits that are known already.
+
+        Raises:
+            DataError: The part has another number of classes than the model.
+        """
         if logits.shape[1] != len(class_names):
             raise DataError(
                 f"The model tells {logits.shape[1]} classes apart, but the data has "
                 f"{len(class_names)}."
             )
-        exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+        shifted = logits.astype(np.float64)
+        exponentials = np.exp(shifted - shifted.max(axis=1, keepdims=True))
         return Predictions(
             split.y, exponentials / exponentials.sum(axis=1, keepdims=True), class_names
         )

@@ -51,12 +51,15 @@ class StepCounter(Protocol):
 class StateReader(Protocol):
     """A capability of recurrent classifiers: what they would answer after every step."""
 
-    def read_states(self, x: Array, mask: Array | None = None) -> tuple[Array, Array]:
+    def read_states(
+        self, x: Array, mask: Array | None = None, *, logits: Array | None = None
+    ) -> tuple[Array, Array]:
         """Return the logits at every state, and which states count.
 
         Args:
             x: float32 (num_examples, num_steps, num_features) or int32 (num_examples, num_steps).
             mask: bool (num_examples, num_steps), True at the steps that count; None: all.
+            logits: float32 (num_examples, num_classes), at the end, where they are known.
 
         Returns:
             float32 (num_examples, num_states, num_classes), and bool (num_examples, num_states).

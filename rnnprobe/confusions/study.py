@@ -16,7 +16,7 @@ from rnnprobe.datasets._conflicts import dataset_keys
 from rnnprobe.errors import DataError, ModelError
 from rnnprobe.inspection.decisions import Decisions, PairDecision, decide, pair_decisions
 from rnnprobe.protocols import StateReader
-from rnnprobe.records import Array, Predictions, SequenceDataset
+from rnnprobe.records import Array, Predictions, SequenceDataset, Split
 
 if TYPE_CHECKING:  # Keras comes with these, and predictions from a file need none
     from rnnprobe.classifier import KerasClassifier
@@ -108,7 +108,8 @@ def study_confusions(
     split = dataset.splits[part]
     if len(split) == 0:
         raise DataError(f"'{dataset.name}' has no {part} part.")
-    predictions = classifier.predict(split, dataset.class_names)
+    logits = classifier.logits(split.x, split.mask)
+    predictions = classifier.as_predictions(logits, split, dataset.class_names)
     confusions = find_confusions(predictions)
     keys = dataset_keys(dataset)
     classes, slices, calibration, suspects, opinion = None, None, None, None, None
@@ -122,7 +123,7 @@ def study_confusions(
     pairs: tuple[PairDecision, ...] = ()
     undecided = ""
     if "decisions" in probes:
-        decisions, pairs, undecided = _decisions(classifier, dataset, part, confusions)
+        decisions, pairs, undecided = _decisions(classifier, split, logits, confusions)
     if "labels" in probes:
         from rnnprobe.confusions.folds import out_of_fold
         from rnnprobe.confusions.labels import second_opinion, suspect_labels
@@ -146,17 +147,13 @@ def study_confusions(
 
 
 def _decisions(
-    classifier: StateReader,
-    dataset: SequenceDataset,
-    part: str,
-    confusions: Confusions,
+    classifier: StateReader, split: Split, logits: Array, confusions: Confusions
 ) -> tuple[Decisions | None, tuple[PairDecision, ...], str]:
     """Return when it decided, or why that cannot be told of this model."""
-    split = dataset.splits[part]
     try:
-        logits, counted = classifier.read_states(split.x, split.mask)
+        by_step, counted = classifier.read_states(split.x, split.mask, logits=logits)
     except ModelError as exc:
         return None, (), str(exc)
-    decisions = decide(logits, counted, split.y)
+    decisions = decide(by_step, counted, split.y)
     pairs = [(pair.true, pair.predicted) for pair in confusions.pairs]
     return decisions, pair_decisions(decisions, pairs), ""
