@@ -108,15 +108,17 @@ def pair_table(
 def for_reading(table: Table) -> Table:
     """Return a table without the columns that say nothing in any row."""
     places = {column.key: index for index, column in enumerate(table.columns)}
-    silent: dict[str, Any] = {
-        "distinct": lambda row: row[places["count"]],
-        "conflicts": lambda row: 0,
-    }
+
+    def says_something(key: str, row: tuple[Any, ...]) -> bool:
+        value = row[places[key]]
+        if key == "distinct":
+            return value not in (None, row[places["count"]])
+        return bool(value) if key == "conflicts" else value is not None
+
     kept = [
         index
         for key, index in places.items()
-        if not table.rows
-        or any(row[index] not in (None, silent.get(key, str)(row)) for row in table.rows)
+        if not table.rows or any(says_something(key, row) for row in table.rows)
     ]
     columns = tuple(table.columns[index] for index in kept)
     rows = tuple(tuple(row[index] for index in kept) for row in table.rows)
@@ -235,8 +237,8 @@ def slices_finding(families: Sequence[SliceFamily]) -> Finding:
     tests = sum(family.num_tests for family in families)
     if tests == 0:
         sentence = (
-            "Kinds of sequences: nothing to tell apart, all are of one length and no input is "
-            "known from training"
+            "Kinds of sequences: nothing to tell apart, the examples differ neither in length nor "
+            "in being known from training"
         )
         return Finding("slices", sentence, {"tests": 0, "slices": []})
     found = [(family, one) for family in families for one in family.slices if one.p_value < _LEVEL]
