@@ -37,22 +37,65 @@ def in_batches(
         size: Examples in a batch, at most.
         threads: Whether the processor's cores share them where the model allows it.
     """
-    fixed = model.inputs[0].shape[0] if getattr(model, "inputs", None) else None
-    stateful = [layer for layer in model._flatten_layers() if keeps_state(layer)]
+    fixed = _fixed_size(model)
+    stateful = _stateful(model)
 
     def part(rows: Array) -> list[Array]:
-        for layer in stateful:
-            layer.reset_state()
-        # A model of one batch size gets the first examples again, which are cut off after it.
-        filled = rows if fixed is None else np.resize(rows, fixed)
-        outputs = function(*(None if a is None else a[filled] for a in arrays))
-        found = [np.asarray(keras.ops.convert_to_numpy(output)) for output in _listed(outputs)]
+        filled, outputs = _run(function, arrays, rows, fixed, stateful)
+        found = [to_array(output) for output in _listed(outputs)]
         return [array.reshape(len(filled), -1)[: len(rows)] for array in found]
 
     several = threads and fixed is None and not stateful
     parts = _parts(len(arrays[0]), fixed or size, several=several)
     found = list(_pool().map(part, parts)) if several else [part(rows) for rows in parts]
     return [np.concatenate(outputs) for outputs in zip(*found, strict=True)]
+
+
+def each_batch(
+    function: Callable[..., Any], arrays: Sequence[Any], model: keras.Model, *, size: int
+) -> Iterator[tuple[Array, Any]]:
+    """Yield the indices of each batch, and what a compiled function makes of it.
+
+    Args:
+        function: Of batches of the arrays, and last of bool (batch_size,), False at what only
+            fills a batch up for a model of one batch size.
+        arrays: As for `in_batches`.
+        model: As for `in_batches`.
+        size: Examples in a batch, at most.
+    """
+    fixed, stateful = _fixed_size(model), _stateful(model)
+    for rows in _parts(len(arrays[0]), fixed or size, several=False):
+        there = np.arange(fixed or len(rows)) < len(rows)
+        yield rows, _run(function, arrays, rows, fixed, stateful, there)[1]
+
+
+def to_array(tensor: Any) -> Array:
+    """Return what a compiled function returned as NumPy has it."""
+    return np.asarray(keras.ops.convert_to_numpy(tensor))
+
+
+def _fixed_size(model: keras.Model) -> int | None:
+    """Return the batch size that a model is bound to, if it is."""
+    return model.inputs[0].shape[0] if getattr(model, "inputs", None) else None
+
+
+def _stateful(model: keras.Model) -> list[Any]:
+    return [layer for layer in model._flatten_layers() if keeps_state(layer)]
+
+
+def _run(
+    function: Callable[..., Any],
+    arrays: Sequence[Any],
+    rows: Array,
+    fixed: int | None,
+    stateful: Sequence[Any],
+    *more: Array,
+) -> tuple[Array, Any]:
+    for layer in stateful:
+        layer.reset_state()
+    # A model of one batch size gets the first examples again, which are left out after it.
+    filled = rows if fixed is None else np.resize(rows, fixed)
+    return filled, function(*(None if a is None else a[filled] for a in arrays), *more)
 
 
 @contextlib.contextmanager

@@ -2,14 +2,68 @@
 
 from __future__ import annotations
 
+from typing import Any, Protocol
+
 import keras
 import numpy as np
 
-from rnnprobe.errors import ModelError
+from rnnprobe._batches import to_array
+from rnnprobe._tracing import states_as_examples
+from rnnprobe.errors import DataError, ModelError
 from rnnprobe.records import Array
 
 _REFUSED = "The head cannot be applied to every hidden state: "
 _EXAMPLES_ALTERED = 32
+
+
+class _Observed(Protocol):
+    """What is needed of a `KerasClassifier`."""
+
+    model: keras.Model
+
+    def observer(self, body: Any) -> Any: ...
+
+    def counted_steps(self, x: Array, mask: Array | None) -> Array: ...
+
+
+def read_states(
+    classifier: _Observed, x: Array, mask: Array | None, final: Array
+) -> tuple[Array, Array]:
+    """Return what `KerasClassifier.read_states` does, given the logits of the whole sequences."""
+    layer = reading_layer(classifier.model)
+    calls: list[Any] = []
+
+    def body(forward: Any, x: Any, mask: Any, there: Any) -> tuple[Any, Any]:
+        del there
+        calls.clear()
+        with states_as_examples(layer, calls):
+            logits = forward(x, mask)
+        return logits, (calls or [keras.ops.zeros_like(logits, "bool")])[0]
+
+    observe = classifier.observer(body)
+
+    def run(x: Array, mask: Array | None) -> tuple[Array, Array]:
+        found = []
+        try:
+            for rows, (logits, counted) in observe(x, mask):
+                shape = tuple(counted.shape)
+                check_reads(layer, len(calls))
+                if logits.shape[0] != shape[0] * shape[1]:
+                    got = f"{logits.shape[0]} outputs for {shape[0] * shape[1]} states"
+                    raise not_one_by_one(layer, got)
+                logits = to_array(logits).reshape(*shape, -1)
+                found.append((logits[: len(rows)], to_array(counted)[: len(rows)]))
+        except DataError as exc:  # `logits` took the same examples
+            raise not_one_by_one(layer, exc.__cause__) from exc
+        by_step, counted = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return by_step, counted
+
+    by_step, counted = run(x, mask)
+    by_step = ended_by(layer, by_step, counted, final)
+    altered = with_other_end(x, classifier.counted_steps(x, mask))
+    its_mask = None if mask is None else mask[: len(altered)]
+    check_causal(layer, by_step, run(altered, its_mask)[0], counted)
+    return by_step, counted
 
 
 def reading_layer(model: keras.Model) -> keras.layers.RNN:

@@ -101,6 +101,37 @@ def input_gradient(
     return gradient
 
 
+def tapped_gradients(function: Callable[..., tuple[Any, Any]]) -> tuple[Any, list[Any], Any]:
+    """Return what a function makes, and how its first part changes with what it tapped on the way.
+
+    To be called while a graph is traced. The function gets `tap`, which returns the tensor that it
+    is given, as it is, and has its gradient taken.
+
+    Args:
+        function: Of `tap`; returns what is differentiated, and anything else.
+
+    Returns:
+        Its first part, one gradient a tap in the order of their calls, 0 where nothing depends on
+        it, and the rest.
+
+    Raises:
+        ModelError: Another Keras backend than TensorFlow runs.
+    """
+    _require_tensorflow("Gradients")
+    import tensorflow as tf
+
+    tapped: list[Any] = []
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+
+        def tap(tensor: Any) -> Any:
+            tapped.append(tf.identity(tensor))
+            tape.watch(tapped[-1])
+            return tapped[-1]
+
+        value, rest = function(tap)
+    return value, tape.gradient(value, tapped, unconnected_gradients="zero"), rest
+
+
 def weight_update(
     model: keras.Model,
     forward: Callable[..., Any],

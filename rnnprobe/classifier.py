@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 import numpy as np
 
-from rnnprobe._batches import explained, in_batches
+from rnnprobe._batches import each_batch, explained, in_batches
 from rnnprobe._signature import (
     ACTIVATIONS,
     Output,
@@ -25,15 +25,8 @@ from rnnprobe._signature import (
     observed_output,
     to_logits,
 )
-from rnnprobe._states import (
-    check_causal,
-    check_reads,
-    ended_by,
-    not_one_by_one,
-    reading_layer,
-    with_other_end,
-)
-from rnnprobe._tracing import recording, states_as_examples, without_activation
+from rnnprobe._states import read_states
+from rnnprobe._tracing import recording, without_activation
 from rnnprobe.backend import compiled, input_gradient, weight_update
 from rnnprobe.errors import DataError, ModelError
 from rnnprobe.losses import Loss
@@ -91,8 +84,6 @@ class KerasClassifier:
         self._compiled = functools.partial(compiled, free_steps=free_steps)
         self._forward = self._compiled(lambda x, mask: self._call(x, mask))
         self._masks = self._compiled(self._record_masks)
-        self._states = self._compiled(lambda x, mask: self._record_states(x, mask))
-        self._state_calls = 0
         self._gradients: dict[tuple[type[Loss], bool], Callable[..., Any]] = {}
 
     @property
@@ -252,32 +243,40 @@ class KerasClassifier:
             DataError: The examples do not fit the model's input.
             ModelError: The head takes more than one state of one forward recurrent layer.
         """
-        layer = reading_layer(self.model)
         final = self.logits(x, mask) if logits is None else logits
-        found, counted = self._run_states(x, mask)
-        found = ended_by(layer, found, counted, final)
-        altered = with_other_end(x, self.counted_steps(x, mask))
-        its_mask = None if mask is None else mask[: len(altered)]
-        check_causal(layer, found, self._run_states(altered, its_mask)[0], counted)
-        return found, counted
+        return read_states(self, x, mask, final)
 
-    def _run_states(self, x: Array, mask: Array | None) -> tuple[Array, Array]:
-        layer = reading_layer(self.model)
-        try:
-            found, counted = self._run(self._states, x, mask)
-        except DataError as exc:  # `logits` took the same examples
-            raise not_one_by_one(layer, exc.__cause__) from exc
-        check_reads(layer, self._state_calls)
-        if found.shape[1] != counted.shape[1] * self.num_classes:
-            raise not_one_by_one(layer, f"{found.shape[1]} outputs for {counted.shape[1]} states")
-        return found.reshape(len(x), counted.shape[1], self.num_classes), counted
+    def observer(
+        self, body: Callable[..., Any], *, batch_size: int | None = None
+    ) -> Callable[..., Iterator[tuple[Array, Any]]]:
+        """Return a function that finds something out, in one graph, while the model predicts.
 
-    def _record_states(self, x: Any, mask: Any) -> tuple[Any, Any]:
-        counted: list[Any] = []
-        with states_as_examples(reading_layer(self.model), counted):
-            logits = to_logits(keras.ops, self._call(x, mask), self._output)
-        self._state_calls = len(counted)
-        return logits, (counted or [keras.ops.zeros_like(logits, "bool")])[0]
+        It takes examples and mask as `logits` does, and more arrays of one row an example; it
+        yields, batch by batch, int64 (num_rows,) indices and what `body` returned. It raises
+        DataError where the examples do not fit the model's input.
+
+        Args:
+            body: Is traced with `forward`, which makes the logits of a batch of examples and its
+                mask or None; with such a batch and mask; with batches of the other arrays; and
+                with bool (batch_size,), False at what only fills a batch up for a model of one
+                batch size. Layers may do something else while it calls `forward`. Returns tensors
+                in any nest.
+            batch_size: Examples in a batch, at most; None: as many as `logits` takes.
+        """
+
+        def forward(*given: Any) -> Any:
+            return to_logits(keras.ops, self._call(*given), self._output)
+
+        run = self._compiled(functools.partial(body, forward))
+
+        def observe(x: Array, mask: Array | None, *arrays: Array) -> Iterator[tuple[Array, Any]]:
+            if self._output is None:
+                self.logits(x[:1], None if mask is None else mask[:1])
+            given = [*self._arguments(x, mask), *arrays]
+            with explained(x, mask):
+                yield from each_batch(run, given, self.model, size=batch_size or self.batch_size)
+
+        return observe
 
     def _as_logits(self, scores: Array) -> Array:
         if scores.ndim != 2 or scores.shape[1] < 1:

@@ -1,0 +1,82 @@
+"""The layers of a Keras model, each with a path that names it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import keras
+
+
+class Place(NamedTuple):
+    """One layer of a model.
+
+    Args:
+        path: The names from the model down to the layer, by `/`; unique.
+        layer: The layer. A recurrent layer stands for its cell; the two directions of a
+            `Bidirectional` are two places. A model is a place where it has weights of its own.
+        variables: The weights that are of this place and no other.
+    """
+
+    path: str
+    layer: keras.layers.Layer
+    variables: tuple[keras.Variable, ...]
+
+
+def walk(model: keras.Model) -> tuple[Place, ...]:
+    """Return every layer of a model once, in its order; inputs are left out.
+
+    Models inside the model, `Bidirectional` layers and the user's own layers are entered; layers
+    of Keras's own are taken as one, also `TimeDistributed`, whatever they hold.
+
+    Example:
+        >>> import keras
+        >>> layers = [keras.Input((4, 2)), keras.layers.Bidirectional(keras.layers.GRU(3))]
+        >>> [place.path for place in walk(keras.Sequential(layers))]
+        ['bidirectional/forward_gru', 'bidirectional/backward_gru']
+    """
+    seen: set[int] = set()
+    found = [place for child in _children(model) for place in _places(child, child.name, seen)]
+    own = _own_variables(model)
+    if own:
+        found.insert(0, Place(model.name, model, own))
+    return tuple(_unique(found))
+
+
+def _children(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    if isinstance(layer, keras.layers.Bidirectional):
+        return [layer.forward_layer, layer.backward_layer]
+    is_users = not type(layer).__module__.startswith("keras.")
+    if not isinstance(layer, keras.Model) and (not is_users or isinstance(layer, keras.layers.RNN)):
+        return []
+    children = layer._flatten_layers(include_self=False, recursive=False)
+    return [child for child in children if not isinstance(child, keras.layers.InputLayer)]
+
+
+def _places(layer: keras.layers.Layer, path: str, seen: set[int]) -> Iterator[Place]:
+    if id(layer) in seen:
+        return
+    seen.add(id(layer))
+    own = _own_variables(layer)
+    is_wrapping = isinstance(layer, keras.Model | keras.layers.Bidirectional)
+    if own or not is_wrapping:
+        yield Place(path, layer, own)
+    for child in _children(layer):
+        yield from _places(child, f"{path}/{child.name}", seen)
+
+
+def _own_variables(layer: keras.layers.Layer) -> tuple[keras.Variable, ...]:
+    theirs = {id(variable) for child in _children(layer) for variable in child.weights}
+    return tuple(variable for variable in layer.weights if id(variable) not in theirs)
+
+
+def _unique(places: list[Place]) -> Iterator[Place]:
+    """Number the paths that are not unique: a subclassed model may name two layers alike."""
+    taken: set[str] = set()
+    for place in places:
+        path, number = place.path, 1
+        while path in taken:
+            number += 1
+            path = f"{place.path}#{number}"
+        taken.add(path)
+        yield place._replace(path=path)
