@@ -18,12 +18,12 @@ def without_activation(layer: Any) -> contextlib.AbstractContextManager[None]:
     if layer is None:
         return contextlib.nullcontext()
     if isinstance(layer, keras.layers.Softmax):
-        return _replaced(layer, "call", lambda inputs, mask=None: inputs)
-    return _replaced(layer, "activation", keras.activations.linear)
+        return replaced(layer, "call", lambda inputs, mask=None: inputs)
+    return replaced(layer, "activation", keras.activations.linear)
 
 
 @contextlib.contextmanager
-def _replaced(layer: Any, name: str, value: Any) -> Iterator[None]:
+def replaced(layer: Any, name: str, value: Any) -> Iterator[None]:
     """Give one layer another attribute for a while; by one thread at a time."""
     with _TRACING:
         had = name in vars(layer)
@@ -50,7 +50,7 @@ def recording(
             found.append(mask)
         return call(inputs, *arguments, **options)
 
-    return _replaced(layer, "call", recorded)
+    return replaced(layer, "call", recorded)
 
 
 def states_as_examples(
@@ -71,7 +71,7 @@ def states_as_examples(
 
     def read(*arguments: Any, **options: Any) -> Any:
         given = signature.bind(*arguments, **options)
-        with _replaced(layer, "return_sequences", True):
+        with replaced(layer, "return_sequences", True):
             states = call(*given.args, **given.kwargs)
         mask = given.arguments.get("mask", options.get("mask"))  # `call` may take **kwargs
         if mask is None:
@@ -80,4 +80,4 @@ def states_as_examples(
         counted.append(mask)
         return keras.ops.reshape(states, (-1, *states.shape[2:]))
 
-    return _replaced(layer, "call", read)
+    return replaced(layer, "call", read)
