@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import keras
+import numpy as np
+
+_BATCH_BYTES = 200_000_000
 
 
 class Place(NamedTuple):
@@ -41,6 +44,35 @@ def walk(model: keras.Model) -> tuple[Place, ...]:
     if own:
         found.insert(0, Place(model.name, model, own))
     return tuple(_unique(found))
+
+
+def call_path(path: str, number: int) -> str:
+    """Return the name of one call of a layer, the first, second ..., that a model may call again.
+
+    Example:
+        >>> call_path("lstm", 1), call_path("lstm", 2)
+        ('lstm', 'lstm (call 2)')
+    """
+    return path if number == 1 else f"{path} (call {number})"
+
+
+def batch_size(places: Sequence[Place], num_steps: int, copies: int, most: int) -> int:
+    """Return how many examples may go through at once, so that 200 MB hold what is kept of them.
+
+    Args:
+        places: The layers of which something is kept at all steps.
+        num_steps: Of the input.
+        copies: How many numbers are kept of a unit at each step.
+        most: As many as the model takes at once.
+    """
+    units = sum(_num_units(place.layer) for place in places)
+    return int(min(most, max(1, _BATCH_BYTES // (4 * copies * max(units * num_steps, 1)))))
+
+
+def _num_units(layer: keras.layers.Layer) -> int:
+    if isinstance(layer, keras.layers.RNN):
+        return int(sum(np.prod(size) for size in keras.tree.flatten(layer.cell.state_size)))
+    return int(getattr(layer, "units", 0) or 0)
 
 
 def _children(layer: keras.layers.Layer) -> list[keras.layers.Layer]:

@@ -16,7 +16,7 @@ from rnnprobe._signature import activated_head
 from rnnprobe._tracing import replaced
 from rnnprobe.classifier import KerasClassifier
 from rnnprobe.errors import ModelError
-from rnnprobe.inspection._layers import Place, walk
+from rnnprobe.inspection._layers import Place, batch_size, call_path, walk
 from rnnprobe.inspection._moments import Moments, reduced
 from rnnprobe.inspection._replay_check import check_replay
 from rnnprobe.inspection._stepping import (
@@ -37,8 +37,7 @@ _PASSING = (
     keras.layers.Permute, keras.layers.RepeatVector, keras.layers.Masking, keras.layers.Identity,
 )  # fmt: skip
 _ACTIVATIONS = {"Softmax": keras.activations.softmax, "ReLU": keras.activations.relu}
-_BATCH_BYTES = 2e8
-_COPIES = 40  # of a unit's float that a step of a batch needs, gates and reductions together
+_COPIES = 25  # of a state's float that a step of a batch needs, gates and reductions together
 
 
 class LeftOut(NamedTuple):
@@ -132,7 +131,7 @@ def read_signals(
         return sums, [one.deviation for one in stepped]
 
     counted = classifier.counted_steps(x, mask)
-    size = batch_size(open_places or places, counted.shape[1], classifier.batch_size)
+    size = batch_size(open_places or places, counted.shape[1], _COPIES, classifier.batch_size)
     totals: list[Moments] = []
     deviations: list[Array] = []
     for rows, (sums, apart) in classifier.observer(body, batch_size=size)(x, mask, counted):
@@ -154,18 +153,6 @@ def read_signals(
     )
 
 
-def batch_size(places: Sequence[Place], num_steps: int, most: int) -> int:
-    """Return how many examples go through at once, so that memory stays bounded.
-
-    Args:
-        places: The layers whose values are kept at all steps.
-        num_steps: Of the input.
-        most: As many as the model takes at once.
-    """
-    units = sum(int(getattr(place.layer, "units", 0) or 0) for place in places)
-    return int(np.clip(_BATCH_BYTES / (4 * _COPIES * max(units, 1) * num_steps), 1, most))
-
-
 def _is_watched(place: Place) -> bool:
     return not isinstance(place.layer, (keras.Model, *_PASSING))
 
@@ -174,14 +161,9 @@ def _gates(stepped: Sequence[Stepped]) -> Iterator[_Seen]:
     calls: list[str] = []
     for one in stepped:
         for signal in one.signals:
-            path = _numbered(signal.path, calls.count(one.layer))
+            path = call_path(signal.path, calls.count(one.layer) + 1)
             yield _Seen(path, *signal[1:4], "steps", *signal[4:])
         calls.append(one.layer)
-
-
-def _numbered(path: str, number: int) -> str:
-    """Return the name of a further call of a layer that the model calls several times."""
-    return path if not number else f"{path} (call {number + 1})"
 
 
 @contextlib.contextmanager
@@ -214,7 +196,7 @@ def _watched_call(
         given = signature.bind(*arguments, **options).arguments
         first = (keras.tree.flatten(next(iter(given.values()), None)) or [None])[0]
         mask = given.get("mask", getattr(first, "_keras_mask", None))
-        path = _numbered(place.path, calls.count(place.path))
+        path = call_path(place.path, calls.count(place.path) + 1)
         calls.append(place.path)
         tensors = [one for one in keras.tree.flatten(returned) if _is_number(one)]
         for number, tensor in enumerate(tensors, start=1):
@@ -334,10 +316,10 @@ def record_cells(
 
     if not opened:
         raise ModelError("The model has no recurrent layer whose cell can be stepped.")
+    counted = classifier.counted_steps(x, mask)
+    size = batch_size(opened, counted.shape[1], _COPIES, classifier.batch_size)
     parts: list[list[Array]] = []
-    for rows, (values, apart) in classifier.observer(body)(
-        x, mask, classifier.counted_steps(x, mask)
-    ):
+    for rows, (values, apart) in classifier.observer(body, batch_size=size)(x, mask, counted):
         largest = [float(to_array(one)[: len(rows)].max()) for one in apart]
         check_replay(dict(zip((one.layer for one in stepped), largest, strict=True)), places)
         parts.append([to_array(one)[: len(rows)] for one in values])

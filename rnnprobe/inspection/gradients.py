@@ -1,0 +1,243 @@
+"""Gradients through time: how the loss depends on every state of a recurrent layer."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+
+from rnnprobe._batches import to_array
+from rnnprobe.backend import tapped_gradients
+from rnnprobe.classifier import KerasClassifier
+from rnnprobe.errors import DataError, ModelError
+from rnnprobe.inspection._gradient_statistics import GradientSummary, summarize
+from rnnprobe.inspection._layers import Place, batch_size, call_path, walk
+from rnnprobe.inspection._replay_check import check_replay
+from rnnprobe.inspection._stepping import Stepped, steppable, stepping, why_not
+from rnnprobe.losses import LogOdds
+from rnnprobe.records import Array
+
+_COPIES = 15  # of a unit's float that the tape keeps of a step
+
+
+@dataclass(frozen=True, eq=False)
+class GradientFlow:
+    """How each example's loss depends on one state of a recurrent layer, step by step.
+
+    The gradient is the total derivative of the example's own cross-entropy with respect to the
+    state after a step: through all later steps and, of a cell state, also through the hidden
+    state of the same step. It is kept as that of the log-odds against the true class, which points
+    the same way and does not underflow for a model that is sure: the derivative of the
+    cross-entropy is `doubt` times as long.
+
+    Args:
+        path: The layer's path in the model; of stacked cells the cell's; with `(call 2)` where the
+            model calls the layer a second time.
+        kind: The class of the layer or cell.
+        state: `hidden state`, `cell state`, or `state` of a cell whose formula is not known.
+        backwards: Whether the layer reads the sequence from its end, so that the first step of the
+            input is the one it reads last.
+        log_odds_norms: float32 (num_examples, num_steps), Euclidean norm of the derivative of the
+            log-odds; steps in the order of the input.
+        doubt: float64 (num_examples,), the probability of all other classes than the true one.
+        counted: bool (num_examples, num_steps), the steps that count.
+    """
+
+    path: str
+    kind: str
+    state: str
+    backwards: bool
+    log_odds_norms: Array
+    doubt: Array
+    counted: Array
+
+    @property
+    def norms(self) -> Array:
+        """Norms of the derivative of the cross-entropy, float64 (num_examples, num_steps)."""
+        return np.asarray(self.log_odds_norms.astype(np.float64) * self.doubt[:, np.newaxis])
+
+    @functools.cached_property
+    def summary(self) -> GradientSummary:
+        """What the norms, relative to that at the step read last, say over all examples."""
+        return summarize(self.log_odds_norms, self.counted, backwards=self.backwards)
+
+
+class GradientsThroughTime(NamedTuple):
+    """The gradients of all recurrent layers of a model.
+
+    Args:
+        flows: One a state, in the order in which the model calls the layers; empty where the model
+            has no recurrent layer, or none that can be stepped.
+        left_out: (path, reason) of each recurrent layer that has no gradients here.
+    """
+
+    flows: tuple[GradientFlow, ...]
+    left_out: tuple[tuple[str, str], ...]
+
+
+def gradients_through_time(
+    classifier: KerasClassifier, x: Array, y: Array, mask: Array | None = None
+) -> GradientsThroughTime:
+    """Return how each example's loss depends on the states of the recurrent layers.
+
+    Each cell is stepped with the saved weights; zeros that are added to its state after a step
+    have the gradient that the state has. That with respect to the layer's output is another thing:
+    where the last output alone is read, it is 0 before the last step, however well the layer
+    remembers. The model runs as it predicts, without dropout.
+
+    Args:
+        classifier: The model; without a recurrent layer there is nothing to return, which is no
+            error.
+        x: float32 (num_examples, num_steps, num_features) or int32 (num_examples, num_steps).
+        y: int (num_examples,), true classes.
+        mask: bool (num_examples, num_steps), True at the steps that count; None: all. Steps that
+            the layer is told to skip do not count either, nor, where it has as many steps as the
+            input, what `counted_steps` knows as padding.
+
+    Raises:
+        DataError: There are no examples, they do not fit the model, or a label is no class of it.
+        ModelError: A layer stepped here returns something else than the model's own, the model
+            returns NaN, or another Keras backend than TensorFlow runs.
+        ValueError: There is not one label an example.
+
+    References:
+        S. Hochreiter, "Untersuchungen zu dynamischen neuronalen Netzen", diploma thesis, TU
+        Munich (1991). https://people.idsia.ch/~juergen/SeppHochreiter1991ThesisAdvisorSchmidhuber.pdf
+        Y. Bengio, P. Simard, P. Frasconi, "Learning long-term dependencies with gradient descent
+        is difficult", IEEE Transactions on Neural Networks 5 (1994).
+        https://doi.org/10.1109/72.279181
+        R. Pascanu, T. Mikolov, Y. Bengio, "On the difficulty of training recurrent neural
+        networks", ICML 2013. https://arxiv.org/abs/1211.5063
+        They speak of the Jacobian of one state with respect to another; this is the loss's own
+        gradient, which is that Jacobian seen from where the loss looks, and sums over all ways.
+
+    Example:
+        >>> found = gradients_through_time(classifier, test.x, test.y)   # doctest: +SKIP
+        >>> [(flow.path, flow.summary.verdict) for flow in found.flows]  # doctest: +SKIP
+        [('lstm', 'healthy'), ('lstm', 'healthy')]
+    """
+    places = walk(classifier.model)
+    stepped_places = steppable(places)
+    if not stepped_places:
+        return GradientsThroughTime((), tuple(_left_out(places, [])))
+    if y.shape != x.shape[:1]:
+        raise ValueError(f"`y.shape == x.shape[:1]` must hold, but got {y.shape}, {x.shape}.")
+    if not len(x):
+        raise DataError("Gradients through time need at least one example, but there is none.")
+    steps = classifier.counted_steps(x, mask)
+    found: list[Stepped] = []
+    batches = _batches(classifier, stepped_places, found, x, y, mask)
+    norms, masks, doubt, deviations = _gathered(batches)
+    largest: dict[str, float] = {}
+    for call, deviation in zip(found, deviations, strict=True):
+        largest[call.layer] = float(np.maximum(largest.get(call.layer, 0.0), deviation))
+    check_replay(largest, places)
+    paths = _paths(found)
+    tapped = [state for call in found for state in call.tapped]
+    flows = tuple(
+        GradientFlow(
+            path,
+            state.kind,
+            state.name,
+            state.backwards,
+            values,
+            doubt,
+            counted & steps if counted.shape == steps.shape else counted,
+        )
+        for path, state, values, counted in zip(paths, tapped, norms, masks, strict=True)
+    )
+    return GradientsThroughTime(flows, tuple(_left_out(places, found)))
+
+
+def _batches(
+    classifier: KerasClassifier,
+    places: Sequence[Place],
+    found: list[Stepped],
+    x: Array,
+    y: Array,
+    mask: Array | None,
+) -> Iterator[tuple[list[Array], list[Array], Array, Array]]:
+    """Yield norms and masks of each state, doubt, and deviations of each call, batch by batch."""
+
+    def body(forward: Callable[..., Any], x: Any, mask: Any, y: Any, there: Any) -> Any:
+        del there  # rows that only fill a batch up are cut off below
+
+        def log_odds(tap: Callable[[Any], Any]) -> tuple[Any, Any]:
+            found.clear()
+            with stepping(places, found, tap):
+                logits = forward(x, mask)
+            slope = ops.stop_gradient(LogOdds.logit_gradient(ops, logits, y))
+            return ops.sum(slope * logits), logits
+
+        _, gradients, logits = tapped_gradients(log_odds)
+        masks = [
+            ops.ones(ops.shape(norm)[:2], "bool") if state.counted is None else state.counted
+            for norm, state in zip(gradients, (s for c in found for s in c.tapped), strict=True)
+        ]
+        norms = [_norm(gradient) for gradient in gradients]
+        return norms, masks, logits, [call.deviation for call in found]
+
+    size = batch_size(places, x.shape[1], _COPIES, classifier.batch_size)
+    labels = y.astype(np.int32)
+    for rows, given in classifier.observer(body, batch_size=size)(x, mask, labels):
+        norms, masks, (logits,), deviations = (
+            [to_array(tensor)[: len(rows)] for tensor in keras.tree.flatten(part)] for part in given
+        )
+        yield norms, masks, _doubt(logits, y[rows]), np.array([d.max() for d in deviations])
+
+
+def _norm(gradient: Any) -> Any:
+    """Return float32 (batch, num_steps); scaled, so that no square underflows or overflows."""
+    gradient = ops.cast(gradient, "float32")
+    largest = ops.max(ops.abs(gradient), axis=-1, keepdims=True)
+    scaled = gradient / ops.where(largest > 0, largest, ops.ones_like(largest))
+    return largest[..., 0] * ops.sqrt(ops.sum(scaled * scaled, axis=-1))
+
+
+def _doubt(logits: Array, y: Array) -> Array:
+    """Return the probability of all classes but the true one, float64 (num_rows,)."""
+    if not np.isfinite(logits).all():
+        raise ModelError("The model returns NaN or infinite values; it cannot be judged.")
+    if y.min() < 0 or y.max() >= logits.shape[1]:
+        raise DataError(
+            f"The model tells {logits.shape[1]} classes apart, but the labels run from {y.min()} "
+            f"to {y.max()}."
+        )
+    log_odds = LogOdds(y).values(logits)
+    return np.asarray(np.exp(np.minimum(log_odds, 0) - np.log1p(np.exp(-np.abs(log_odds)))))
+
+
+def _gathered(
+    batches: Iterator[tuple[list[Array], list[Array], Array, Array]],
+) -> tuple[list[Array], list[Array], Array, Array]:
+    norms, masks, doubt, deviations = zip(*batches, strict=True)
+    return (
+        [np.concatenate(parts) for parts in zip(*norms, strict=True)],
+        [np.concatenate(parts) for parts in zip(*masks, strict=True)],
+        np.concatenate(doubt),
+        np.max(deviations, axis=0),
+    )
+
+
+def _paths(found: Sequence[Stepped]) -> Iterator[str]:
+    """Yield the path of each tapped state, numbered where a layer is called again."""
+    calls: dict[str, int] = {}
+    for call in found:
+        calls[call.layer] = calls.get(call.layer, 0) + 1
+        for state in call.tapped:
+            yield call_path(state.path, calls[call.layer])
+
+
+def _left_out(places: Sequence[Place], found: Sequence[Stepped]) -> Iterator[tuple[str, str]]:
+    called = {call.layer for call in found}
+    for place in places:
+        reason = why_not(place.layer)
+        if reason is None and isinstance(place.layer, keras.layers.RNN):
+            reason = None if place.path in called else "the model does not call it to predict"
+        if reason is not None:
+            yield place.path, reason
