@@ -6,11 +6,12 @@ import csv
 import io
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 _ESCAPES = {"\\": "\\\\", "|": "\\|", "`": "\\`", "*": "\\*", "[": "\\["}
+_NOTHING = "–"
 _ESCAPES |= {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
@@ -21,16 +22,21 @@ class Column:
     Args:
         key: Its name in CSV and JSON.
         title: Its head in Markdown.
-        kind: `text` is escaped and left-aligned; `integer`, `decimal` (fixed digits), `general`
-            (shortest form, as for learning rates), `p_value` and `markdown` (as it is) are
-            right-aligned.
-        digits: Digits after the point of a `decimal`.
+        kind: `text` is escaped and left-aligned; `integer`, `decimal` (fixed digits),
+            `significant` (so many digits that count), `general` (shortest form, as for learning
+            rates), `p_value` and `markdown` (as it is) are right-aligned.
+        digits: Digits after the point of a `decimal`, or of a `significant` number.
+        bracketed: Markdown shows it in brackets behind the column before it, as the ends of an
+            interval stand behind what they belong to.
     """
 
     key: str
     title: str
-    kind: Literal["text", "markdown", "integer", "decimal", "general", "p_value"] = "text"
+    kind: Literal["text", "markdown", "integer", "decimal", "significant", "general", "p_value"] = (
+        "text"
+    )
     digits: int = 4
+    bracketed: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,15 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Section:
+    """One part of a report under a heading of its own: sentences, and tables by key below them."""
+
+    title: str
+    tables: Mapping[str, Table]
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
 class Report:
     """What a command prints.
 
@@ -71,6 +86,8 @@ class Report:
         findings: Sentences below it.
         tables: More tables by key, below the findings.
         left_out: Keys of tables that JSON holds and Markdown does not show.
+        sections: Parts under headings, in place of the table above and behind the sentences; JSON
+            holds their tables and sentences with the others.
         made_by: The last line: versions.
         facts: More plain values for JSON alone.
     """
@@ -84,6 +101,7 @@ class Report:
     facts: Mapping[str, Any] = field(default_factory=dict)
     shown: Table | None = None
     left_out: frozenset[str] = frozenset()
+    sections: tuple[Section, ...] = ()
 
 
 def escape(text: str) -> str:
@@ -110,11 +128,13 @@ def p_text(p_value: float) -> str:
 def format_cell(value: Any, column: Column) -> str:
     """Return the Markdown text of one cell."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "–"
+        return _NOTHING
     if column.kind == "markdown":
         return str(value)
     if column.kind == "decimal":
         return f"{value:.{column.digits}f}"
+    if column.kind == "significant":
+        return f"{value:#.{column.digits}g}".rstrip(".") if value else "0"
     if column.kind == "integer":
         return f"{value:d}"
     if column.kind == "general":
@@ -132,31 +152,51 @@ def markdown_table(table: Table) -> str:
     """Return a pipe table with a line of dashes that says how each column is aligned."""
     from tabulate import tabulate
 
-    rows = [
-        [format_cell(value, column) for value, column in zip(row, table.columns, strict=True)]
-        for row in table.rows
-    ]
+    columns = [column for column in table.columns if not column.bracketed]
     return tabulate(
-        rows,
-        headers=[column.title for column in table.columns],
+        [_shown_cells(row, table.columns) for row in table.rows],
+        headers=[column.title for column in columns],
         tablefmt="pipe",
-        colalign=["left" if column.kind == "text" else "right" for column in table.columns],
+        colalign=["left" if column.kind == "text" else "right" for column in columns],
         disable_numparse=True,
     )
+
+
+def _shown_cells(row: Sequence[Any], columns: Sequence[Column]) -> list[str]:
+    """Return the texts of a row's cells, what is bracketed behind what it belongs to."""
+    cells: list[list[str]] = []
+    for value, column in zip(row, columns, strict=True):
+        text = format_cell(value, column)
+        if not column.bracketed:
+            cells.append([text])
+        elif text != _NOTHING:
+            cells[-1].append(text)
+    return [f"{first} [{', '.join(more)}]" if more else first for first, *more in cells]
 
 
 def to_markdown(report: Report) -> str:
     """Return the whole report as Markdown, ending with a newline."""
     blocks = [report.caption]
-    first = report.shown or report.main
-    blocks.append(markdown_table(first) if first.rows else "Nothing to list.")
-    if report.findings:
-        blocks.append("\n".join(f"- {finding.sentence}" for finding in report.findings))
-    for key, table in report.tables.items():
-        if table.rows and key not in report.left_out:
-            blocks += [f"**{table.title}**", markdown_table(table)]
+    if not report.sections:
+        first = report.shown or report.main
+        blocks.append(markdown_table(first) if first.rows else "Nothing to list.")
+    blocks += _listed(report.findings)
+    blocks += _titled(report.tables, report.left_out)
+    for section in report.sections:
+        blocks.append(f"### {section.title}")
+        blocks += _listed(section.findings)
+        blocks += _titled(section.tables, report.left_out)
     blocks.append(f"_{report.made_by}_")
     return "\n\n".join(blocks) + "\n"
+
+
+def _listed(findings: Sequence[Finding]) -> list[str]:
+    return ["\n".join(f"- {finding.sentence}" for finding in findings)] if findings else []
+
+
+def _titled(tables: Mapping[str, Table], left_out: Collection[str]) -> list[str]:
+    shown = [table for key, table in tables.items() if table.rows and key not in left_out]
+    return [block for table in shown for block in (f"**{table.title}**", markdown_table(table))]
 
 
 def to_csv(report: Report) -> str:
@@ -173,11 +213,15 @@ def to_csv(report: Report) -> str:
 
 def to_json(report: Report) -> str:
     """Return the whole report as JSON: full precision, null where there is no number."""
+    findings = [*report.findings, *(one for part in report.sections for one in part.findings)]
+    tables = dict(report.tables)
+    for part in report.sections:
+        tables |= part.tables
     document = {
         "schema": f"rnnprobe.{report.command}/1",
         "rows": report.main.records(),
-        "findings": {finding.key: finding.value for finding in report.findings},
-        "tables": {key: table.records() for key, table in report.tables.items()},
+        "findings": {finding.key: finding.value for finding in findings},
+        "tables": {key: table.records() for key, table in tables.items()},
         "made_by": report.made_by,
         **report.facts,
     }

@@ -14,6 +14,7 @@ from rnnprobe.table import (
     Column,
     Finding,
     Report,
+    Section,
     Table,
     escape,
     markdown_table,
@@ -86,3 +87,51 @@ def test_json_carries_schema_findings_and_tables() -> None:
     assert document["schema"] == "rnnprobe.test/1"
     assert document["findings"] == {"k": 1}
     assert document["tables"]["t"] == [{"name": "a", "share": 0.5}]
+
+
+def test_ends_of_an_interval_stand_in_brackets_behind_their_number() -> None:
+    columns = (
+        Column("mean", "mean [95 %]", "decimal", 2),
+        Column("low", "from", "decimal", 2, bracketed=True),
+        Column("high", "to", "decimal", 2, bracketed=True),
+        Column("n", "n", "integer"),
+    )
+    table = Table(columns, ((0.5, 0.25, 0.75, 8), (0.5, None, float("nan"), 1)))
+    header, _, first, second = markdown_table(table).splitlines()
+    assert cells(header) == ["mean [95 %]", "n"]
+    assert cells(first) == ["0.50 [0.25, 0.75]", "8"]
+    assert cells(second) == ["0.50", "1"]
+    assert to_csv(Report("test", "", table)).splitlines()[:2] == [
+        "mean,low,high,n",
+        "0.5,0.25,0.75,8",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0"), (45.934, "45.9"), (229.77, "230"), (1.0, "1.00"), (1.23e-9, "1.23e-09")],
+)
+def test_significant_digits_are_kept(value: float, text: str) -> None:
+    table = Table((Column("x", "x", "significant", 3),), ((value,),))
+    assert cells(markdown_table(table).splitlines()[2]) == [text]
+
+
+def test_sections_stand_under_headings_and_json_holds_them_flat() -> None:
+    base = make_report((("a", 0.5),))
+    tables = {"one": Table(base.main.columns, base.main.rows, "One"), "two": base.main}
+    section = Section("Gates", tables, (Finding("open", "All open", 3),))
+    report = Report(
+        "test",
+        "**Test**",
+        tables["one"],
+        findings=(Finding("n", "n = 2", 2),),
+        sections=(section,),
+        left_out=frozenset({"two"}),
+        made_by="Made by rnnprobe 0",
+    )
+    blocks = to_markdown(report).split("\n\n")
+    assert blocks[:5] == ["**Test**", "- n = 2", "### Gates", "- All open", "**One**"]
+    assert len(blocks) == 7
+    document = json.loads(to_json(report))
+    assert document["findings"] == {"n": 2, "open": 3}
+    assert set(document["tables"]) == {"one", "two"}
