@@ -21,6 +21,7 @@ COMMANDS = (
     "attack",
     "synthesize",
     "harden",
+    "inspect",
     "data",
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,24 @@ def export_option(help_text: str, suffixes: tuple[str, ...] = (".npz", ".csv")) 
     return click.option(
         "--export", type=path_type(), metavar="FILE", callback=check, help=help_text
     )
+
+
+def what_option(names: Sequence[str], help_text: str) -> Decorator:
+    """Return the option that takes a list of names, and gives a tuple of them or None."""
+
+    def check(ctx: click.Context, parameter: click.Parameter, text: str | None) -> Any:
+        del parameter
+        if text is None:
+            return None
+        given = tuple(name.strip() for name in text.split(","))
+        for name in given:
+            if name not in names:
+                from rnnprobe._registry import unknown_name
+
+                raise click.UsageError(str(unknown_name("name in --what", name, list(names))), ctx)
+        return given
+
+    return click.option("--what", callback=check, metavar="LIST", help=help_text)
 
 
 def open_named(

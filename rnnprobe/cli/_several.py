@@ -15,6 +15,7 @@ from rnnprobe.cli._model import open_named
 from rnnprobe.cli._progress import Progress
 
 if TYPE_CHECKING:
+    from rnnprobe.opening import OpenedModel
     from rnnprobe.records import Predictions, SequenceDataset
 
 
@@ -66,34 +67,54 @@ def open_several(paths: Sequence[Path], options: dict[str, Any]) -> SeveralModel
     """
     from rnnprobe._archive import read_metadata, trained_seed
 
-    refuse_named_twice(paths)
-    loaded: dict[str, SequenceDataset] = {}
-    predictions, kinds, datasets = [], [], []
+    predictions, kinds = [], []
     with Progress("models", len(paths), quiet=options["quiet"]) as progress:
-        for number, path in enumerate(paths, start=1):
-            with _named(path):
-                opened = open_named(path, options, loaded)
-            datasets.append(opened.dataset)
-            refuse_other_data(paths[0], datasets[0], path, opened.dataset, options)
-            with _named(path):
+        for number, (path, opened) in enumerate(each_opened(paths, options), start=1):
+            with named_error(path):
                 predictions.append(opened.predict(options["split"]))
             kinds.append(opened.kind)
+            dataset = opened.dataset
             share = (predictions[-1].predicted == predictions[-1].y).mean()
             progress.line(f"{path}: accuracy {share:.4f}", completed=number)
             del opened  # its weights are not needed any more
     metadata = [read_metadata(path) for path in paths]
     return SeveralModels(
-        names=_names(paths),
+        names=names_of(paths),
         kinds=tuple(kinds),
         predictions=tuple(predictions),
-        dataset=datasets[0],
+        dataset=dataset,
         settings=tuple(map(_settings, metadata)),
         seeds=tuple(map(trained_seed, metadata)),
     )
 
 
+def each_opened(
+    paths: Sequence[Path], options: dict[str, Any]
+) -> Iterator[tuple[Path, OpenedModel]]:
+    """Open models one after the other, all on the same data; inside `keras_at_work`.
+
+    Args:
+        paths: `.keras` files.
+        options: Of the command, those of `model_data_options`.
+
+    Raises:
+        click.UsageError: A model is named twice.
+        DataError: The models know different data.
+    """
+    refuse_named_twice(paths)
+    loaded: dict[str, SequenceDataset] = {}
+    first: SequenceDataset | None = None
+    for path in paths:
+        with named_error(path):
+            opened = open_named(path, options, loaded)
+        first = first or opened.dataset
+        refuse_other_data(paths[0], first, path, opened.dataset, options)
+        yield path, opened
+        del opened  # or two models were in memory
+
+
 @contextlib.contextmanager
-def _named(path: Path) -> Iterator[None]:
+def named_error(path: Path) -> Iterator[None]:
     """Say which of the models an error is about, where it does not."""
     from rnnprobe.errors import RnnprobeError
 
@@ -138,7 +159,8 @@ def refuse_other_data(
     )
 
 
-def _names(paths: Sequence[Path]) -> tuple[str, ...]:
+def names_of(paths: Sequence[Path]) -> tuple[str, ...]:
+    """Return the files' names, or their paths where two names are equal."""
     names = [path.name for path in paths]
     return tuple(path.name if names.count(path.name) == 1 else str(path) for path in paths)
 

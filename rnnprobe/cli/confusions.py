@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from rnnprobe.cli._model import export_option, model_data_options, open_named, split_option
+from rnnprobe.cli._model import (
+    export_option,
+    model_data_options,
+    open_named,
+    split_option,
+    what_option,
+)
 from rnnprobe.cli._options import (
     Command,
     Output,
@@ -40,19 +46,6 @@ _FIGURES = (
 _MODELS_FIGURES = ("stability.png",)
 
 
-def _probes(ctx: click.Context, parameter: click.Parameter, text: str | None) -> Any:
-    del parameter
-    if text is None:
-        return None
-    names = tuple(name.strip() for name in text.split(","))
-    for name in names:
-        if name not in PROBES:
-            from rnnprobe._registry import unknown_name
-
-            raise click.UsageError(str(unknown_name("name in --what", name, list(PROBES))), ctx)
-    return names
-
-
 @click.command("confusions", cls=Command, short_help="Rank the pairs of classes it mistakes.")
 @click.argument("models", metavar="[MODEL]...", nargs=-1, type=path_type())
 @click.option(
@@ -62,11 +55,9 @@ def _probes(ctx: click.Context, parameter: click.Parameter, text: str | None) ->
     help="In place of a model: .npz or .csv with y_true and probabilities.",
 )
 @split_option
-@click.option(
-    "--what",
-    callback=_probes,
-    metavar="LIST",
-    help=f"What to ask beside the pairs, and print in full: {', '.join(PROBES)}; labels trains a "
+@what_option(
+    PROBES,
+    f"What to ask beside the pairs, and print in full: {', '.join(PROBES)}; labels trains a "
     "model for each fold.  [default: all but labels, in sentences]",
 )
 @click.option(

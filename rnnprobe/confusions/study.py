@@ -123,7 +123,7 @@ def study_confusions(
     pairs: tuple[PairDecision, ...] = ()
     undecided = ""
     if "decisions" in probes:
-        decisions, pairs, undecided = _decisions(classifier, split, logits, confusions)
+        decisions, pairs, undecided = decide_on(classifier, split, logits, confusions)
     if "labels" in probes:
         from rnnprobe.confusions.folds import out_of_fold
         from rnnprobe.confusions.labels import second_opinion, suspect_labels
@@ -146,10 +146,17 @@ def study_confusions(
     )
 
 
-def _decisions(
+def decide_on(
     classifier: StateReader, split: Split, logits: Array, confusions: Confusions
 ) -> tuple[Decisions | None, tuple[PairDecision, ...], str]:
-    """Return when it decided, or why that cannot be told of this model."""
+    """Return when a model decided, also between the confused pairs; or why that cannot be told.
+
+    Args:
+        classifier: The model.
+        split: What it read.
+        logits: What it answered.
+        confusions: The mistakes in it.
+    """
     try:
         by_step, counted = classifier.read_states(split.x, split.mask, logits=logits)
     except ModelError as exc:

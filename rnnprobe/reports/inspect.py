@@ -1,0 +1,162 @@
+"""What happens inside one model, or several, as a report."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from rnnprobe._versions import made_by
+from rnnprobe.datasets._conflicts import split_keys
+from rnnprobe.inspection.study import InspectionStudy
+from rnnprobe.reports import _activations, _attribution, _gates
+from rnnprobe.reports._activations import activations_findings, activations_tables
+from rnnprobe.reports._attribution import attribution_findings, attribution_tables
+from rnnprobe.reports._common import data_phrase, interval_text, repeats_findings
+from rnnprobe.reports._decisions import decisions_findings, decisions_tables
+from rnnprobe.reports._gates import gates_findings, gates_tables
+from rnnprobe.reports._gradients import gradients_findings, gradients_tables
+from rnnprobe.reports._weights import weights_findings, weights_tables
+from rnnprobe.table import Column, Finding, Report, Section, Table, escape
+
+Studies = Mapping[str, InspectionStudy]
+Tables = dict[str, Table]
+
+_TITLES = {
+    "activations": "Activations",
+    "gates": "Gates and states",
+    "gradients": "Gradients through time",
+    "decisions": "When it decided",
+    "weights": "Weights",
+    "attribution": "Attribution",
+}
+_JSON_ALONE = _activations.LEFT_OUT | _gates.LEFT_OUT | _attribution.LEFT_OUT
+_MODEL = Column("model", "model")
+_PAIRS = 10
+
+
+def inspect_report(
+    studies: Studies, *, parts: Sequence[str], in_full: Collection[str] = ()
+) -> Report:
+    """Return what was seen inside, part by part.
+
+    Args:
+        studies: By the model's name; all of the same part of the same data.
+        parts: Names of `rnnprobe.inspection.PARTS`, in the order in which they are told.
+        in_full: Of which parts Markdown shows all tables; of the others the first.
+    """
+    sections = [_section(name, studies) for name in parts]
+    study = next(iter(studies.values()))
+    more = {
+        key
+        for name, section in zip(parts, sections, strict=True)
+        if name not in in_full
+        for key in list(section.tables)[1:]
+    }
+    of = escape(next(iter(studies))) if len(studies) == 1 else f"{len(studies)} models"
+    split = study.dataset.splits[study.part]
+    distinct = len(set(split_keys(split)))
+    tables = [table for section in sections for table in section.tables.values()]
+    return Report(
+        command="inspect",
+        caption=f"**Inspection** of {of} on {data_phrase(study.dataset)}, {study.part} part "
+        f"(n = {len(split):,})",
+        main=tables[0] if tables else Table((), ()),
+        findings=(*_accuracies(studies), *repeats_findings(distinct, len(split))),
+        sections=tuple(sections),
+        left_out=frozenset(more | _JSON_ALONE),
+        made_by=made_by(),
+        facts={"models": list(studies), "digest": study.dataset.digest},
+    )
+
+
+def _accuracies(studies: Studies) -> list[Finding]:
+    found = []
+    for name, study in studies.items():
+        correct, total = study.confusions.correct, study.confusions.total
+        of = f" of {escape(name)}" if len(studies) > 1 else ""
+        key = _key("accuracy", name, studies)
+        sentence = f"Accuracy{of}: {interval_text(correct, total)}"
+        found.append(Finding(key, sentence, correct / total))
+    return found
+
+
+def _section(part: str, studies: Studies) -> Section:
+    """Return one part of all models: side by side where its tables can be joined."""
+    told = {name: study for name, study in studies.items() if part not in study.not_told}
+    untold = [
+        Finding(_key(f"no_{part}", name, studies), _whose(name, studies) + escape(reason), reason)
+        for name, study in studies.items()
+        for reason in [study.not_told.get(part)]
+        if reason
+    ]
+    if part == "gradients":
+        flows = {name: study.gradients.flows for name, study in told.items() if study.gradients}
+        tables = gradients_tables(flows) if flows else {}
+        findings = [*gradients_findings(flows)] if flows else []
+        findings += _left_out_of_gradients(told)
+    else:
+        what = {name: _told(part, study) for name, study in told.items()}
+        tables = _joined({name: tables for name, (tables, _) in what.items()}, studies)
+        findings = [
+            Finding(
+                _key(finding.key, name, studies),
+                _whose(name, studies) + finding.sentence,
+                finding.value,
+            )
+            for name, (_, sentences) in what.items()
+            for finding in sentences
+        ]
+    return Section(_TITLES[part], tables, (*untold, *findings))
+
+
+def _left_out_of_gradients(studies: Studies) -> list[Finding]:
+    found = []
+    for name, study in studies.items():
+        left_out = study.gradients.left_out if study.gradients else ()
+        if left_out:
+            layers = "; ".join(f"{escape(path)}: {escape(reason)}" for path, reason in left_out)
+            sentence = f"{_whose(name, studies)}No gradients of {layers}"
+            key = _key("gradients_left_out", name, studies)
+            found.append(Finding(key, sentence, [path for path, _ in left_out]))
+    return found
+
+
+def _key(key: str, name: str, studies: Studies) -> str:
+    return key if len(studies) == 1 else f"{key}: {name}"
+
+
+def _whose(name: str, studies: Studies) -> str:
+    return "" if len(studies) == 1 else f"{escape(name)}: "
+
+
+def _joined(tables: Mapping[str, Tables], studies: Studies) -> Tables:
+    """Return the tables of all models as one of each kind, the model's name in front."""
+    if len(studies) == 1:
+        return next(iter(tables.values()), {})
+    joined: Tables = {}
+    for name, ours in tables.items():
+        for key, table in ours.items():
+            rows = tuple((name, *row) for row in table.rows)
+            before = joined.get(key)
+            if before is None:
+                joined[key] = Table((_MODEL, *table.columns), rows, table.title)
+            else:
+                joined[key] = Table(before.columns, before.rows + rows, before.title)
+    return joined
+
+
+def _told(part: str, study: InspectionStudy) -> tuple[Tables, Sequence[Finding]]:
+    """Return tables and sentences of one part of one model."""
+    if part == "activations" and study.reading is not None:
+        return activations_tables(study.reading), activations_findings(study.reading)
+    if part == "gates" and study.reading is not None:
+        return gates_tables(study.reading), gates_findings(study.reading)
+    if part == "weights" and study.weights is not None:
+        return weights_tables(study.weights), weights_findings(study.weights)
+    if part == "decisions" and study.decisions is not None:
+        pairs, names = study.pair_decisions[:_PAIRS], study.dataset.class_names
+        tables = decisions_tables(study.decisions, pairs, names)
+        return tables, decisions_findings(study.decisions, pairs)
+    if part == "attribution" and study.explanation is not None:
+        given = study.explanation, study.dataset, study.part
+        return attribution_tables(*given), attribution_findings(*given)
+    return {}, ()

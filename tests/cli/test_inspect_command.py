@@ -1,0 +1,184 @@
+"""`rnnprobe inspect`: what it tells of one model and of several, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from conftest import Cli
+from keras import layers
+
+from rnnprobe import load_dataset
+from rnnprobe._files import written_by_rnnprobe
+from rnnprobe.inspection import PARTS, SEVERAL_PARTS
+
+HEADINGS = (
+    "Activations",
+    "Gates and states",
+    "Gradients through time",
+    "When it decided",
+    "Weights",
+    "Attribution",
+)
+PICTURES = [
+    "activations.png", "attribution.png", "decisions.png", "first_layer.png", "gates.png",
+    "gradients.png", "weights.png",
+]  # fmt: skip
+
+
+def headings(text: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"^### (.*)$", text, re.M))
+
+
+def save(name: str, *parts: layers.Layer, shape: tuple[int | None, ...] = (6, 3)) -> str:
+    """Save a model of no symmetry as somebody would who knows nothing of rnnprobe."""
+    model = keras.Sequential([keras.Input(shape), *parts])
+    rng = np.random.default_rng(0)
+    for weight in model.weights:
+        weight.assign(0.5 * rng.normal(size=weight.shape))
+    model.save(name)
+    return name
+
+
+def test_all_parts_of_a_model_are_told_and_drawn(cli: Cli, saved_model: Path) -> None:
+    done = cli("inspect", saved_model, "--plots", "p")
+    assert done.status == 0, done.err
+    assert done.out.startswith("**Inspection** of gru.keras on values")
+    assert headings(done.out) == HEADINGS
+    assert done.err.startswith(f"{saved_model}: attribution done\n")
+    assert sorted(path.name for path in Path("p").iterdir()) == PICTURES
+    assert len(re.findall(r"^\|[:-]", done.out, re.M)) == len(PARTS)  # the first table of each
+
+
+def test_json_holds_all_that_was_seen(cli: Cli, saved_model: Path) -> None:
+    found = json.loads(cli("inspect", saved_model, "--format", "json").out)
+    assert found["schema"] == "rnnprobe.inspect/1"
+    assert found["rows"] == found["tables"]["activations"]
+    tables = found["tables"]
+    assert {"gates", "gates_by_unit", "gradients", "weights", "attribution"} <= set(tables)
+    update = next(row for row in tables["gates"] if row["signal"] == "update gate")
+    units = [row["mean"] for row in tables["gates_by_unit"] if row["signal"] == "update gate"]
+    assert len(units) == 8
+    assert update["mean"] == pytest.approx(np.mean(units))
+    assert tables["accuracy_by_share"][-1]["accuracy"] == found["findings"]["accuracy"]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_each_part_by_its_name_has_a_table_of_its_own(
+    cli: Cli, saved_model: Path, part: str
+) -> None:
+    first = cli("inspect", saved_model, "--what", part, "-o", "out.csv")
+    assert first.status == 0, first.err
+    assert len(Path("out.csv").read_text().splitlines()) > 1
+    again = cli("inspect", saved_model, "--what", part, "-o", "out.csv")
+    assert again.status == 0, again.err
+    shown = cli("inspect", saved_model, "--what", part)
+    assert headings(shown.out) == (HEADINGS[PARTS.index(part)],)
+
+
+def test_several_models_stand_side_by_side(cli: Cli, saved_model: Path, values_npz: Path) -> None:
+    save("lstm.keras", layers.LSTM(4), layers.Dense(3))
+    save("rnn.keras", layers.SimpleRNN(4), layers.Dense(3))
+    given = (saved_model, "lstm.keras", "rnn.keras", "--data", values_npz)
+    done = cli("inspect", *given, "--plots", "p")
+    assert done.status == 0, done.err
+    assert headings(done.out) == HEADINGS[:-1]
+    drawn = {path.name for path in Path("p").iterdir()}
+    each = {f"{stem}-{name}" for stem in ("gru", "lstm", "rnn") for name in PICTURES}
+    left_out = {name for name in each if "gradients" in name or "attribution" in name}
+    assert drawn == {"gradients.png"} | each - left_out
+    found = json.loads(cli("inspect", *given, "--format", "json").out)
+    states = [(row["model"], row["state"]) for row in found["tables"]["gradients"]]
+    assert states == [
+        ("gru.keras", "hidden state"),
+        ("lstm.keras", "hidden state"),
+        ("lstm.keras", "cell state"),
+        ("rnn.keras", "hidden state"),
+    ]
+    assert {row["model"] for row in found["tables"]["weights"]} == {
+        "gru.keras", "lstm.keras", "rnn.keras",
+    }  # fmt: skip
+    for part in SEVERAL_PARTS:
+        path = Path(f"{part}.csv")
+        assert cli("inspect", *given[1:], "--what", part, "-o", path).status == 0
+        assert written_by_rnnprobe(path), path.read_text()[:80]
+
+
+def test_a_model_without_a_recurrent_layer_says_what_it_has_not(
+    cli: Cli, pictures_npz: Path
+) -> None:
+    parts = (layers.Reshape((16, 16, 1)), layers.Conv2D(2, 3, activation="relu", name="conv"))
+    name = save("cnn.keras", *parts, layers.Flatten(), layers.Dense(2), shape=(16, 16))
+    done = cli("inspect", name, "--data", pictures_npz, "--plots", "p")
+    assert done.status == 0, done.err
+    assert done.out.count("The model has no recurrent layer.") == 2
+    assert "head cannot be applied" in done.out
+    assert sorted(path.name for path in Path("p").iterdir()) == [
+        "activations.png", "attribution.png", "first_layer.png", "weights.png",
+    ]  # fmt: skip
+
+
+def test_a_bidirectional_model_is_looked_into_both_ways(cli: Cli, values_npz: Path) -> None:
+    two = layers.Bidirectional(layers.LSTM(3), name="both")
+    name = save("bi.keras", two, layers.Dense(3, activation="softmax", name="head"))
+    found = json.loads(cli("inspect", name, "--data", values_npz, "--format", "json").out)
+    forward, backward = {row["layer"] for row in found["tables"]["gradients"]}
+    assert {forward.split("/")[0], backward.split("/")[0]} == {"both"}
+    assert "bidirectional" in found["findings"]["no_decisions"]
+    heads = [row["what"] for row in found["tables"]["activations"] if row["layer"] == "head"]
+    assert heads == ["output before softmax"]
+
+
+def test_names_are_attributed_by_character(cli: Cli, tmp_path: Path) -> None:
+    from conftest import write_names
+
+    folder = tmp_path / "lists"
+    folder.mkdir()
+    write_names(folder)
+    dataset = load_dataset(folder)
+    embedding = layers.Embedding(dataset.num_tokens, 4, mask_zero=True)
+    name = save("names.keras", embedding, layers.GRU(4), layers.Dense(2), shape=(None,))
+    arguments = ("inspect", name, "--data", folder, "--what", "attribution")
+    done = cli(*arguments, "--example", 1, "--format", "json")
+    assert done.status == 0, done.err
+    rows = json.loads(done.out)["rows"]
+    assert "".join(row["token"] for row in rows) == dataset.text(dataset.test.x[1])
+    other = json.loads(cli(*arguments, "--pair", "Oush,Aish", "--format", "json").out)
+    assert other["rows"] != rows
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--what", "gate"], "did you mean 'gates'"),
+        (["--what", ""], "name in --what"),
+        (["--example", "9999"], "no example 9999"),
+        (["--pair", "0"], "expected two classes"),
+        (["--pair", "0,nobody"], "nobody"),
+        (["--pair", "0,0"], "0"),
+        (["--what", "gates", "--pair", "0,1"], "--pair goes with --what attribution"),
+        (["--what", "gates", "--seed", "1"], "--seed goes with --what attribution"),
+        (["--split", "none"], "--split"),
+    ],
+)
+def test_bad_input_is_refused_in_one_line(
+    cli: Cli, saved_model: Path, arguments: list[str], said: str
+) -> None:
+    done = cli("inspect", saved_model, *arguments)
+    assert done.status == 2
+    assert done.out == ""
+    assert said.lower() in done.err.lower()
+    assert "Traceback" not in done.err
+
+
+def test_attribution_is_asked_of_one_model_alone(cli: Cli, saved_model: Path) -> None:
+    done = cli("inspect", saved_model, saved_model, "--what", "attribution")
+    assert (done.status, done.out) == (2, "")
+    assert "of one MODEL alone" in done.err
+    done = cli("inspect", saved_model, saved_model)
+    assert (done.status, done.out) == (2, "")
+    assert "named twice" in done.err
