@@ -39,6 +39,17 @@ class Column:
     bracketed: bool = False
 
 
+def interval_columns(
+    key: str, title: str, kind: Literal["decimal", "significant"] = "decimal", digits: int = 3
+) -> tuple[Column, Column, Column]:
+    """Return the columns of a number and, behind it in brackets, of its 95 % interval."""
+    return (
+        Column(key, f"{title} [95 %]", kind, digits),
+        Column(f"{key}_low", "from", kind, digits, bracketed=True),
+        Column(f"{key}_high", "to", kind, digits, bracketed=True),
+    )
+
+
 @dataclass(frozen=True)
 class Table:
     """Columns and rows; a cell is a raw value, None where there is none."""

@@ -60,6 +60,8 @@ class Steps(NamedTuple):
         left: float64 (num_steps,), share of values saturated left.
         right: float64 (num_steps,), the same right.
         zeros: float64 (num_steps,), share of values that are 0.
+        half_width: float64 (num_steps,), of the mean's 95 % interval over the examples, or more:
+            the units are taken to err together. NaN of fewer than two examples.
     """
 
     examples: Array
@@ -68,6 +70,7 @@ class Steps(NamedTuple):
     left: Array
     right: Array
     zeros: Array
+    half_width: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,8 +145,20 @@ class Signal:
         """Return what all units together are like at each step."""
         mean = self.mean.mean(axis=1)
         between = ((self.mean - mean[:, np.newaxis]) ** 2).mean(axis=1)
-        shares = (share.mean(axis=1) for share in (self.left, self.right, self.zeros))
-        return Steps(self.count, mean, self.variance.mean(axis=1) + between, *shares)
+        left, right, zeros = (one.mean(axis=1) for one in (self.left, self.right, self.zeros))
+        variance = self.variance.mean(axis=1) + between
+        return Steps(self.count, mean, variance, left, right, zeros, self._step_half_widths())
+
+    def _step_half_widths(self) -> Array:
+        """Return what half the width of the means' intervals by step is at most.
+
+        The standard error of a mean over the units is never above the mean of the units' own.
+        """
+        from scipy.stats import t
+
+        degrees = np.where(self.count > 1, self.count - 1.0, np.nan)
+        errors = np.sqrt(self.variance / degrees[:, np.newaxis]).mean(axis=1)
+        return np.asarray(t.ppf(0.975, degrees) * errors)
 
     def units(self) -> Units:
         """Return what each unit is like over all steps that count."""
@@ -176,8 +191,18 @@ class Signal:
         return np.asarray(t.ppf(0.975, number - 1) * error)
 
     @property
+    def num_values(self) -> int:
+        """The number of values of each unit, over all steps that count of all examples."""
+        return int(self.count.sum())
+
+    @property
     def dead(self) -> tuple[int, ...]:
-        """The units whose value is the same, to 1e-6, at all steps of all examples."""
+        """The units whose value is the same, to 1e-6, at all steps of all examples.
+
+        Of fewer than two values nothing can be said: none.
+        """
+        if self.num_values < 2:
+            return ()
         units = self.units()
         return _indices(units.highest - units.lowest <= _SAME)
 
@@ -199,12 +224,13 @@ class Signal:
         0 or 1 in all of them, Wilson's of so many examples.
 
         Args:
-            what: `mean`, `variance`, `left`, `right` or `zeros`.
+            what: `mean`, `variance`, `left`, `right`, `zeros`, or `saturated`, left or right.
 
         References:
             W. G. Cochran, "Sampling Techniques", 3rd edition (1977), chapter 6.
         """
         sums = dict(zip(EXAMPLE_SUMS, self.moments.kept["examples"].T, strict=True))
+        sums["saturated"] = sums["left"] + sums["right"]
         counts = sums["count"]
         there = counts > 0
         total = float(counts.sum())
@@ -260,7 +286,7 @@ def half_life(kept: Array) -> Array:
         array([1. , 0.5, inf, 0. ])
     """
     with np.errstate(divide="ignore"):
-        return np.asarray(-math.log(2) / np.log(kept) + 0.0)
+        return np.asarray(math.log(2) / np.abs(np.log(kept)))  # of 1 it would else be -inf
 
 
 MEMORY_GATES = {"forget gate": "forget", "update gate": "update"}
@@ -270,3 +296,50 @@ MEMORY_GATES = {"forget gate": "forget", "update gate": "update"}
 def memory_gates(signals: Sequence[Signal]) -> tuple[Signal, ...]:
     """Return the gates that say how much is kept."""
     return tuple(signal for signal in signals if signal.name in MEMORY_GATES)
+
+
+class Memory(NamedTuple):
+    """How long a cell keeps what it holds, if its gate stood at its mean at every step.
+
+    Args:
+        half_lives: float64 (num_units,), in steps, by `half_life` of each unit's mean.
+        low: float64 (num_units,), of the lower end of that mean's 95 % interval; NaN of fewer than
+            two examples.
+        high: float64 (num_units,), of the upper end; infinite where that is 1 or more.
+        at_mean: The half-life of the mean over all units, with the ends of its interval.
+        num_steps: How many steps an example has that count, on average over the examples.
+    """
+
+    half_lives: Array
+    low: Array
+    high: Array
+    at_mean: Estimate
+    num_steps: float
+
+
+def memory_of(gate: Signal) -> Memory | None:
+    """Return the half-lives of a memory gate; None where its values leave [0, 1], or are none.
+
+    A mean of logarithms is never above the logarithm of the mean, so a gate that varies keeps less
+    than one that stands at its mean: these are upper bounds of half-lives by the mean logarithm.
+
+    Args:
+        gate: One of `memory_gates`.
+    """
+    units = gate.units()
+    if not gate.num_values or not (units.lowest.min() >= 0 and units.highest.max() <= 1):
+        return None
+    mean, interval = gate.estimate("mean")
+    ends = (
+        None
+        if interval is None
+        else Interval(*(float(half_life(np.clip(end, 0.0, 1.0))) for end in interval))
+    )
+    low, high = (np.clip(units.mean + sign * units.half_width, 0.0, 1.0) for sign in (-1, 1))
+    return Memory(
+        half_life(np.clip(units.mean, 0.0, 1.0)),
+        half_life(low),
+        half_life(high),
+        Estimate(float(half_life(np.clip(mean, 0.0, 1.0))), ends),
+        gate.num_values / gate.num_examples,
+    )

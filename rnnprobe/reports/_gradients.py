@@ -11,24 +11,15 @@ from rnnprobe.inspection._gradient_statistics import EXPLODING, VANISHING, Gradi
 from rnnprobe.inspection.decisions import Median
 from rnnprobe.inspection.gradients import GradientFlow
 from rnnprobe.reports._common import counted
-from rnnprobe.table import Column, Finding, Table, escape
+from rnnprobe.table import Column, Finding, Table, escape, interval_columns
 
 FlowsByModel = Mapping[str, Sequence[GradientFlow]]
 
 
-def _interval_columns(key: str, title: str) -> tuple[Column, ...]:
-    """Return the columns of a number and the ends of its interval, behind it in Markdown."""
-    ends = (f"{key}_low", "95 % from"), (f"{key}_high", "to")
-    return (
-        Column(key, title, "significant", 3),
-        *(Column(name, text, "significant", 3, bracketed=True) for name, text in ends),
-    )
-
-
 _COLUMNS = (
-    *_interval_columns("ratio", "first / last"),
-    *_interval_columns("decay", "× per step back"),
-    *_interval_columns("half_life", "half-life (steps)"),
+    *interval_columns("ratio", "first / last", "significant"),
+    *interval_columns("decay", "× per step back", "significant"),
+    *interval_columns("half_life", "half-life (steps)", "significant"),
     Column("spread", "× off that line", "significant", 3),
     Column("verdict", "verdict"),
     Column("n", "n", "integer"),
@@ -36,7 +27,7 @@ _COLUMNS = (
 )
 _STEP_COLUMNS = (
     Column("steps_back", "steps back"),
-    *_interval_columns("ratio", "relative to last"),
+    *interval_columns("ratio", "relative to last", "significant"),
     Column("n", "n", "integer"),
 )
 
@@ -66,12 +57,12 @@ def gradients_tables(flows_by_model: FlowsByModel) -> dict[str, Table]:
             (*names, *_COLUMNS),
             tuple(rows),
             "Gradient of the loss with respect to each state: at the step read first, relative "
-            "to the step read last (medians, 95 % intervals)",
+            "to the step read last (medians)",
         ),
         "gradients_by_step": Table(
             (*names, *_STEP_COLUMNS),
             tuple(by_step),
-            "The same by steps back from the step read last (medians, 95 % intervals)",
+            "The same by steps back from the step read last (medians)",
         ),
     }
     if len(flows) > 1:
@@ -150,7 +141,7 @@ def _beside(flows: Sequence[tuple[str, GradientFlow]], names: Sequence[tuple[str
     columns = [Column("steps_back", "steps back")]
     widths = []
     for index, (name, cells) in enumerate(zip(names, by_flow, strict=True), 1):
-        columns += _interval_columns(f"state_{index}", escape(", ".join(name)))
+        columns += interval_columns(f"state_{index}", escape(", ".join(name)), "significant")
         widths.append(3)
         if len({row[-1] for row in cells.values()}) > 1:
             columns.append(Column(f"n_{index}", "n", "integer"))

@@ -14,6 +14,7 @@ from rnnprobe.reports._common import data_phrase, interval_text, repeats_finding
 from rnnprobe.reports._decisions import decisions_findings, decisions_tables
 from rnnprobe.reports._gates import gates_findings, gates_tables
 from rnnprobe.reports._gradients import gradients_findings, gradients_tables
+from rnnprobe.reports._signals import left_out_findings
 from rnnprobe.reports._weights import weights_findings, weights_tables
 from rnnprobe.table import Column, Finding, Report, Section, Table, escape
 
@@ -51,6 +52,8 @@ def inspect_report(
         if name not in in_full
         for key in list(section.tables)[1:]
     }
+    if any("gradients_beside" in section.tables for section in sections):
+        more.add("gradients_by_step")  # which says the same
     of = escape(next(iter(studies))) if len(studies) == 1 else f"{len(studies)} models"
     split = study.dataset.splits[study.part]
     distinct = len(set(split_keys(split)))
@@ -60,7 +63,11 @@ def inspect_report(
         caption=f"**Inspection** of {of} on {data_phrase(study.dataset)}, {study.part} part "
         f"(n = {len(split):,})",
         main=tables[0] if tables else Table((), ()),
-        findings=(*_accuracies(studies), *repeats_findings(distinct, len(split))),
+        findings=(
+            *_accuracies(studies),
+            *repeats_findings(distinct, len(split)),
+            *_left_out(studies),
+        ),
         sections=tuple(sections),
         left_out=frozenset(more | _JSON_ALONE),
         made_by=made_by(),
@@ -77,6 +84,15 @@ def _accuracies(studies: Studies) -> list[Finding]:
         sentence = f"Accuracy{of}: {interval_text(correct, total)}"
         found.append(Finding(key, sentence, correct / total))
     return found
+
+
+def _left_out(studies: Studies) -> list[Finding]:
+    return [
+        _of_model(finding, name, studies)
+        for name, study in studies.items()
+        if study.reading is not None
+        for finding in left_out_findings(study.reading)
+    ]
 
 
 def _section(part: str, studies: Studies) -> Section:
@@ -97,11 +113,7 @@ def _section(part: str, studies: Studies) -> Section:
         what = {name: _told(part, study) for name, study in told.items()}
         tables = _joined({name: tables for name, (tables, _) in what.items()}, studies)
         findings = [
-            Finding(
-                _key(finding.key, name, studies),
-                _whose(name, studies) + finding.sentence,
-                finding.value,
-            )
+            _of_model(finding, name, studies)
             for name, (_, sentences) in what.items()
             for finding in sentences
         ]
@@ -118,6 +130,12 @@ def _left_out_of_gradients(studies: Studies) -> list[Finding]:
             key = _key("gradients_left_out", name, studies)
             found.append(Finding(key, sentence, [path for path, _ in left_out]))
     return found
+
+
+def _of_model(finding: Finding, name: str, studies: Studies) -> Finding:
+    """Return a finding that says of which model it is, where there are several."""
+    sentence = _whose(name, studies) + finding.sentence
+    return Finding(_key(finding.key, name, studies), sentence, finding.value)
 
 
 def _key(key: str, name: str, studies: Studies) -> str:
