@@ -27,6 +27,14 @@ _CSV_HEADS = (
     b"start,converged,steps,",
     b"first,second,difference,",
     b"model,part,index,true,predicted,",
+    b"layer,kind,",
+    b"layer,signal,units,",
+    b"layer,state,",
+    b"model,layer,",
+    b"share,correct,total,",
+    b"model,share,correct,total,",
+    b"step,n,integrated,",
+    b"step,text,",
 )
 
 

@@ -11,11 +11,10 @@ from rnnprobe.reports._common import counted
 from rnnprobe.reports._signals import (
     UNIT_COLUMNS,
     dead_finding,
-    limits_phrase,
     listed,
     name_of,
+    notes,
     num_dead,
-    sample_phrase,
     share_text,
     side_cells,
     unit_rows,
@@ -85,16 +84,18 @@ def activations_findings(reading: Reading) -> tuple[Finding, ...]:
     """
     outputs = reading.outputs
     if not outputs:
-        return (Finding("activations_read", "No layer's output was looked at", 0),)
-    value = {"outputs": len(outputs), "examples": max(one.num_examples for one in outputs)}
-    lead = f"Activations: {counted(len(outputs), 'output')} of layers, {sample_phrase(outputs)}"
+        return (Finding("no_activations", "No layer's output was looked at", 0),)
     found = (
-        Finding("activations_read", lead, value),
         _saturated_finding(outputs),
         _zeros_finding(outputs),
         dead_finding(outputs, "activations_dead"),
     )
     return tuple(finding for finding in found if finding is not None)
+
+
+def activations_note(readings: Sequence[Reading]) -> str:
+    """Return how tables and sentences are to be read, those of one model or of several."""
+    return notes([one for reading in readings for one in reading.outputs])
 
 
 def _saturated_finding(outputs: Sequence[Signal]) -> Finding | None:
@@ -104,7 +105,7 @@ def _saturated_finding(outputs: Sequence[Signal]) -> Finding | None:
     shares = {id(one): one.estimate("saturated") for one in limited}
     limited.sort(key=lambda one: -shares[id(one)].value)
     texts = [f"{name_of(one)} {share_text(shares[id(one)])}" for one in limited]
-    sentence = f"Saturated ({limits_phrase(limited)}), share of the values: {listed(texts)}"
+    sentence = f"Saturated, share of the values: {listed(texts)}"
     value = {f"{one.path} {one.name}": shares[id(one)].value for one in limited}
     return Finding("activations_saturated", sentence, value)
 

@@ -20,7 +20,7 @@ from rnnprobe.records import Array
 from rnnprobe.reports._common import counted, interval_text, p_phrase
 from rnnprobe.reports._figures import BLUE, GREY, ORANGE, new_figure, plain
 from rnnprobe.statistics import Interval
-from rnnprobe.table import Column, Finding, Table
+from rnnprobe.table import Column, Finding, Table, interval_columns
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,31 +34,25 @@ _SHARE_COLUMNS = (
     Column("share", "share read", "decimal", 1),
     Column("correct", "right", "integer"),
     Column("total", "of", "integer"),
-    Column("accuracy", "accuracy", "decimal", 3),
-    Column("low", "95 % from", "decimal", 3),
-    Column("high", "to", "decimal", 3),
-    Column("difference", "against the end", "decimal", 3),
-    Column("difference_low", "95 % from", "decimal", 3),
-    Column("difference_high", "to", "decimal", 3),
+    Column("accuracy", "accuracy [95 %]", "decimal", 3),
+    Column("low", "from", "decimal", 3, bracketed=True),
+    Column("high", "to", "decimal", 3, bracketed=True),
+    *interval_columns("difference", "against the end"),
 )
 
 _PAIR_COLUMNS = (
     Column("true", "true"),
     Column("predicted", "predicted"),
     Column("mistakes", "mistakes", "integer"),
-    Column("step", "mistakes part at step", "decimal", 1),
-    Column("step_low", "95 % from", "decimal", 1),
-    Column("step_high", "to", "decimal", 1),
+    *interval_columns("step", "mistakes part at step", digits=1),
     Column("step_share", "of length", "decimal", 2),
     Column("right", "right ones", "integer"),
-    Column("right_step", "right ones part at step", "decimal", 1),
-    Column("right_step_low", "95 % from", "decimal", 1),
-    Column("right_step_high", "to", "decimal", 1),
+    *interval_columns("right_step", "right ones part at step", digits=1),
     Column("right_step_share", "of length", "decimal", 2),
     Column("p_adjusted", "p (Holm)", "p_value"),
-    Column("on_the_way", "mistakes once right", "integer"),
-    Column("on_the_way_low", "95 % from", "decimal", 2),
-    Column("on_the_way_high", "to", "decimal", 2),
+    Column("on_the_way", "mistakes once right [share, 95 %]", "integer"),
+    Column("on_the_way_low", "of them, from", "decimal", 2, bracketed=True),
+    Column("on_the_way_high", "to", "decimal", 2, bracketed=True),
 )
 
 

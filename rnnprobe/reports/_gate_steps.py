@@ -114,13 +114,8 @@ def course_finding(gates: Sequence[Signal]) -> Finding | None:
         return None
     told = listed(texts, _CELLS_TOLD)
     sentence = f"Gates over the sequence, mean over units and examples: {told}"
-    if "±" in told:
-        sentence += " (± half of a 95 % interval, or more: the units are taken to err together)"
     if uneven:
-        sentence += (
-            "; these are the first and the last step that half of the examples have, and not of "
-            "the same examples"
-        )
+        sentence += " (the first and the last step that half of the examples have)"
     return Finding("gates_course", sentence, value)
 
 

@@ -15,11 +15,10 @@ from rnnprobe.reports._signals import (
     UNIT_COLUMNS,
     dead_finding,
     is_gate,
-    limits_phrase,
     listed,
     name_of,
+    notes,
     num_dead,
-    sample_phrase,
     share_text,
     side_cells,
     unit_rows,
@@ -166,14 +165,37 @@ def gates_findings(reading: Reading) -> tuple[Finding, ...]:
     return tuple(finding for finding in found if finding is not None)
 
 
+def gates_note(readings: Sequence[Reading]) -> str:
+    """Return how tables and sentences are to be read, those of one model or of several."""
+    signals = [gate for reading in readings for gate in reading.gates]
+    told = [notes(signals)]
+    if any(is_gate(signal) for signal in signals):
+        told.append(
+            "Always: at 99 % of the steps. ±: half of a 95 % interval, or more, since the units "
+            "are taken to err together."
+        )
+    memory = memory_gates(signals)
+    if memory:
+        told.append(
+            "Half-life: −ln 2 / ln of a unit's mean forget or update gate, the steps after which a "
+            "gate that stood at its mean would have halved the state, on the direct way from state "
+            "to state alone; a gate that varies keeps less."
+        )
+    if any(gate.name == "forget gate" for gate in memory):
+        told.append(
+            "Keras starts an LSTM with a forget bias of 1, hence forget gates of about 0.73 and a "
+            "half-life of 2.2 steps: so much openness is no finding about the data."
+        )
+    return " ".join(told)
+
+
 def _replay_finding(reading: Reading) -> Finding:
     paths = list(dict.fromkeys(signal.path for signal in reading.gates))
     apart = reading.deviation
     how = f"to within {apart:.2g}" if apart else "exactly"
     sentence = (
-        f"Gates: {counted(len(paths), 'recurrent cell')}, stepped with the saved weights, "
-        f"{'gives' if len(paths) == 1 else 'give'} the model's own outputs {how}; "
-        f"{sample_phrase(reading.gates)}"
+        f"Replay: {counted(len(paths), 'recurrent cell')}, stepped with the saved weights, "
+        f"{'gives' if len(paths) == 1 else 'give'} the model's own outputs {how}"
     )
     return Finding("gates_replay", sentence, {"cells": paths, "deviation": apart})
 
@@ -190,9 +212,9 @@ def _saturated_finding(gates: Sequence[Signal]) -> Finding | None:
         for one, side, share in sides[:_STRONGEST]
         if share.value > 0
     ]
-    most = f"most often {'; '.join(texts)} of the values" if texts else "none of the values"
+    most = f"{'; '.join(texts)}" if texts else "none of the values"
     value = {f"{one.path} {one.name} {side}": share.value for one, side, share in sides}
-    sentence = f"Saturated ({limits_phrase(limited)}): {most}"
+    sentence = f"Saturated most often, share of the values: {most}"
     return Finding("gates_saturated", sentence, value)
 
 
@@ -215,9 +237,8 @@ def _always_finding(gates: Sequence[Signal]) -> Finding | None:
                     f"{name_of(signal)} always {word} in {units_text(units, signal.num_units)}"
                 )
     if not texts:
-        sentence = "No unit's gate is always open or always closed (at 99 % of its counted steps)"
-        return Finding("gates_always", sentence, value)
-    sentence = f"Always open or closed (at 99 % of the counted steps): {listed(texts)}"
+        return Finding("gates_always", "Gates that are always open or closed: none", value)
+    sentence = f"Gates that are always open or closed: {listed(texts)}"
     return Finding("gates_always", sentence, value)
 
 
@@ -231,19 +252,7 @@ def _memory_findings(gates: Sequence[Signal]) -> Iterator[Finding]:
             value[gate.path] = {"at_mean": memory.at_mean.value, "steps": memory.num_steps}
             value[gate.path]["median"] = _quartiles(memory.half_lives)[0]
     if texts:
-        sentence = (
-            f"Memory half-life, −ln 2 / ln of a unit's mean gate: {listed(texts, 2)}. Above the "
-            "number of steps it means that a gate that stood at its mean would keep more than "
-            "half to the end; one that varies keeps less. It is of the direct way from one state "
-            "to the next alone"
-        )
-        if any(gate.name == "forget gate" for gate in memory_gates(gates)):
-            sentence += (
-                ". Keras starts a LSTM with a forget bias of 1 (unit_forget_bias) and so with "
-                "forget gates about 0.73, a half-life of 2.2 steps: that much openness is no "
-                "finding about the data"
-            )
-        yield Finding("memory", sentence, value)
+        yield Finding("memory", f"Memory half-life: {listed(texts, 2)}", value)
     without = _without_memory(gates, value)
     if without:
         named = "; ".join(f"{escape(path)}: {reason}" for path, reason in without.items())
@@ -260,7 +269,6 @@ def _without_memory(gates: Sequence[Signal], known: Mapping[str, Any]) -> dict[s
         else:
             reason = (
                 f"{escape(signal.kind)} has no gate that scales its state, as far as is known here"
-                "; its gradients through time say how long it remembers"
             )
         if signal.path not in known:
             found[signal.path] = reason
@@ -279,7 +287,7 @@ def _memory_text(gate: Signal, memory: Memory) -> str:
             f"{_steps_text(memory.half_lives[longest])} in the longest (unit {longest})"
         )
     mean = "at the mean over all units" if spread else "at its mean"
-    return f"{name_of(gate)} {at_mean} steps {mean}{spread}; an example has {memory.num_steps:.3g}"
+    return f"{name_of(gate)} {at_mean} steps {mean}{spread}, of {memory.num_steps:.3g}"
 
 
 def _steps_text(steps: float) -> str:

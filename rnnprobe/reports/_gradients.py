@@ -176,8 +176,7 @@ def gradients_findings(flows_by_model: FlowsByModel) -> tuple[Finding, ...]:
     """
     flows = list(_each(flows_by_model))
     several = len(flows_by_model) > 1
-    findings = [_meaning([flow for _, flow in flows])] if flows else []
-    findings += [_verdict(model, flow, several=several) for model, flow in flows]
+    findings = [_verdict(model, flow, several=several) for model, flow in flows]
     findings += [_without(model, several=several) for model in flows_by_model
                  if not flows_by_model[model]]  # fmt: skip
     compared = {model: _last_memory(own) for model, own in flows_by_model.items() if own}
@@ -186,24 +185,27 @@ def gradients_findings(flows_by_model: FlowsByModel) -> tuple[Finding, ...]:
     return tuple(findings)
 
 
-def _meaning(flows: Sequence[GradientFlow]) -> Finding:
-    sentence = (
-        "Gradients through time: the norm of the derivative of each example's own loss "
-        "(cross-entropy) with respect to a state after a step, through all later steps, in the "
-        "model as it predicts; this is not the derivative with respect to the layer's output, "
-        "which is 0 before the last step where only the last output is read. Every example counts "
-        "alike; intervals are those of medians over these examples, so other training runs are not "
-        f"in them. To call all below {VANISHING:g} vanishing and all above {EXPLODING:g} exploding "
-        "is a convention of this report"
+def gradients_note(flows: Sequence[GradientFlow]) -> str:
+    """Return what the numbers are, and what the verdicts mean.
+
+    Args:
+        flows: Those of one model, or of several.
+    """
+    told = (
+        "The norm of the derivative of each example's own loss (cross-entropy) with respect to the "
+        "state after a step, through all later steps; not that with respect to the layer's output, "
+        "which is 0 before the last step where only the last output is read. Medians over the "
+        "examples with their 95 % intervals: another training run is not in them. Vanishing: all "
+        f"of the interval is below {VANISHING:g}; exploding: all is above {EXPLODING:g}; healthy: "
+        "all is between; a convention of this report."
     )
     if any(flow.state == "cell state" for flow in flows):
-        sentence += (
-            ". The memory of a LSTM is its cell state; the head looks at its last hidden state "
-            "directly and at no earlier one, so that the hidden state's gradient may fall at the "
-            "first step back and fade no further"
+        told += (
+            " The memory of an LSTM is its cell state; the head sees the last hidden state alone, "
+            "so that the gradient of the hidden state may fall at the first step back and fade no "
+            "further."
         )
-    told = "derivative of the loss with respect to the state, through all later steps"
-    return Finding("gradients_meaning", sentence, told)
+    return told
 
 
 def _without(model: str, *, several: bool) -> Finding:
@@ -244,17 +246,13 @@ def _verdict_text(summary: GradientSummary) -> str:
     least, most = summary.lengths
     steps = f"{most:,}" if least == most else f"{least:,} to {most:,}"
     told = (
-        f"over {steps} steps the gradient at the step read first is {_median_text(ratio)} of that "
-        f"at the step read last (median, n = {ratio.number:,})"
+        f"at the step read first {_median_text(ratio)} of that at the step read last, "
+        f"{steps} steps (n = {ratio.number:,})"
     )
-    reasons = {
-        "vanishing": f"all of the interval is below {VANISHING:g}",
-        "exploding": f"all of the interval is above {EXPLODING:g}",
-        "healthy": f"all of the interval is between {VANISHING:g} and {EXPLODING:g}",
-        "undecided": "fewer than six examples give no interval",
-    }
-    reason = reasons[summary.verdict]
-    if summary.verdict == "undecided" and ratio.interval is not None:
+    if summary.verdict != "undecided":
+        return f"**{summary.verdict}**, {told}"
+    reason = "fewer than six examples give no interval"
+    if ratio.interval is not None:
         low, high = ratio.interval
         held = [f"{end:g}" for end in (VANISHING, EXPLODING) if low <= end <= high]
         reason = f"the interval holds {' and '.join(held)}"
@@ -266,17 +264,17 @@ def _line_texts(summary: GradientSummary) -> list[str]:
     decay, half_life, spread = summary.decay, summary.half_life, summary.spread
     if decay.value is None or half_life.value is None:
         return []
-    told = f"the exponential that fits multiplies it by {_median_text(decay)} a step back"
+    told = f"× {_median_text(decay)} a step back"
     if math.isinf(half_life.value):
         grows = decay.interval is not None and decay.interval.low > 1
-        told += ", so it grows" if grows else ", which is no measurable fading"
+        told += ", it grows" if grows else ", no measurable fading"
     elif half_life.interval is None or math.isfinite(half_life.interval.high):
         told += f", a half-life of {_median_text(half_life)} steps"
     else:
         low = half_life.interval.low
         told += f", a half-life of {half_life.value:.3g} steps, at least {low:.3g}"
     if spread.value is not None:
-        told += f"; the norms are off it by a factor of {spread.value:.3g}"
+        told += f" (off this line by a factor of {spread.value:.3g})"
     return [told]
 
 
@@ -325,8 +323,8 @@ def _comparison(flows: Mapping[str, GradientFlow]) -> Finding:
         for model, summary in told.items()
     ]
     sentence = (
-        "Beside each other, the gradient at the step read first relative to the last, of the state "
-        "that carries the memory of the last recurrent layer: "
+        "Beside each other, at the step read first relative to the last, the state that carries "
+        "the memory of the last recurrent layer: "
         f"{'; '.join(texts) or 'nothing to compare'}"
     )
     largest = None
@@ -340,10 +338,7 @@ def _comparison(flows: Mapping[str, GradientFlow]) -> Finding:
             if largest is not None
             else "which is largest is not told, since the intervals of the largest overlap"
         )
-    sentence += (
-        ". One trained model each: the intervals speak of examples alone, and another run of the "
-        "same kind may come out elsewhere"
-    )
+    sentence += ". One trained model each: another run of the same kind may come out elsewhere"
     ratios = {model: _as_value(summary.ratio) for model, summary in told.items()}
     return Finding("gradients_compared", sentence, {"largest": largest, "ratios": ratios})
 

@@ -13,7 +13,7 @@ from rnnprobe.reports._common import counted
 from rnnprobe.table import Column, Finding, escape
 
 _MOST_UNITS = 10
-_KARPATHY = "after Karpathy, Johnson, Fei-Fei 2015, https://arxiv.org/abs/1506.02078"
+_KARPATHY = "Karpathy, Johnson, Fei-Fei 2015, https://arxiv.org/abs/1506.02078"
 
 UNIT_COLUMNS = (
     Column("unit", "unit", "integer"),
@@ -119,18 +119,22 @@ def name_of(signal: Signal) -> str:
     return escape(signal.path) + name
 
 
-def sample_phrase(signals: Sequence[Signal]) -> str:
-    """Say how many examples it is over, and what the intervals are."""
+def notes(signals: Sequence[Signal]) -> str:
+    """Say what the numbers are over, and what counts as saturated and dead; empty of nothing."""
+    if not signals:
+        return ""
     numbers = [signal.num_examples for signal in signals]
     least, most = min(numbers), max(numbers)
     over = counted(most, "example") if least == most else f"{least:,} to {most:,} examples"
-    phrase = f"over {over}, steps that do not count (padding) left out"
-    if most < 2:
-        return f"{phrase}; one example has no interval"
-    return f"{phrase}; the intervals are over the examples, each one unit of sampling"
+    interval = "one example has no interval" if most < 2 else "intervals are over the examples"
+    told = [f"Over the steps of {over} that count, padding left out; {interval}."]
+    if any(signal.limits is not None for signal in signals):
+        told.append(f"Saturated: {_limits_phrase(signals)} ({_KARPATHY}).")
+    told.append("Dead: the same value, to 1e-6, at every step of every example.")
+    return " ".join(told)
 
 
-def limits_phrase(signals: Sequence[Signal]) -> str:
+def _limits_phrase(signals: Sequence[Signal]) -> str:
     """Say what counts as saturated for the activation functions that there are.
 
     References:
@@ -142,7 +146,7 @@ def limits_phrase(signals: Sequence[Signal]) -> str:
         f"{'a sigmoid' if low > 0 else 'a tanh'} below {_signed(low)} or above {high:g}"
         for low, high in sorted(limits, reverse=True)
     ]
-    return f"{', '.join(texts)}, {_KARPATHY}"
+    return ", ".join(texts)
 
 
 def _signed(number: float) -> str:
@@ -155,11 +159,10 @@ def dead_finding(signals: Sequence[Signal], key: str) -> Finding | None:
     if not asked:
         return None
     found = {f"{one.path} {one.name}": list(one.dead) for one in asked if one.dead}
-    what = "the same value to 1e-6 at every counted step of every example"
     if not found:
-        return Finding(key, f"No unit is dead ({what})", found)
+        return Finding(key, "Dead units: none", found)
     texts = [f"{name_of(one)} {units_text(one.dead, one.num_units)}" for one in asked if one.dead]
-    return Finding(key, f"Dead units ({what}): {listed(texts)}", found)
+    return Finding(key, f"Dead units: {listed(texts)}", found)
 
 
 def left_out_findings(reading: Reading) -> tuple[Finding, ...]:

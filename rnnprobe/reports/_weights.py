@@ -77,6 +77,30 @@ def weights_findings(blocks: Sequence[WeightBlock]) -> tuple[Finding, ...]:
     return tuple(finding for finding in found if finding is not None)
 
 
+def weights_note(blocks: Sequence[WeightBlock]) -> str:
+    """Return how sentences and tables are to be read, those of one model or of several."""
+    told = ["All numbers are exact, not estimates."]
+    radii = [block for block in blocks if block.spectral_radius is not None]
+    if any(block.gate is None for block in radii):
+        told.append(
+            "The spectral radius of a recurrence without gates is of its linear part: tanh scales "
+            "each unit anew at every step, so that a radius above 1 does not imply exploding "
+            "gradients, nor one below 1 vanishing ones; a largest singular value below 1 does "
+            "imply that the trace of an earlier state fades."
+        )
+    if any(block.gate is not None for block in radii):
+        told.append(
+            "With gates a spectral radius of 1 is no border: the gates, which it does not hold, "
+            "scale what reaches the next step."
+        )
+    if any(block.started_at_one for block in blocks):
+        told.append(
+            "Keras sets the forget bias to 1 before training (unit_forget_bias), other biases to "
+            "0: what training changed is the difference to 1."
+        )
+    return " ".join(told)
+
+
 def _is_odd(block: WeightBlock) -> bool:
     return not np.isfinite(block.values).all()
 
@@ -129,13 +153,7 @@ def _plain_radius_finding(blocks: Sequence[WeightBlock]) -> Finding | None:
         )
     if not texts:
         return None
-    sentence = (
-        f"Spectral radius of a recurrence without gates: {_listed(texts, '; ')}. This is of the "
-        "linear part alone: an activation of slope at most 1, such as tanh, scales each unit anew "
-        "at every step, so a radius above 1 does not imply exploding gradients, nor one below 1 "
-        "vanishing ones. With such an activation a largest singular value below 1 does imply that "
-        "the trace of an earlier state fades at every step, and one above 1 that it may grow in one"
-    )
+    sentence = f"Spectral radius of a recurrence without gates: {_listed(texts, '; ')}"
     return Finding("spectral_radius", sentence, values)
 
 
@@ -156,11 +174,7 @@ def _gated_radius_finding(blocks: Sequence[WeightBlock]) -> Finding | None:
             texts.append(f"{escape(layer)} {listed}")
     if not texts:
         return None
-    sentence = (
-        f"Spectral radius of the recurrent kernel by gate: {_listed(texts, '; ')}. With gates 1 is "
-        "no border: what reaches the next step is multiplied by the gates, which these numbers do "
-        "not hold"
-    )
+    sentence = f"Spectral radius of the recurrent kernel by gate: {_listed(texts, '; ')}"
     return Finding("spectral_radius_by_gate", sentence, values)
 
 
@@ -194,8 +208,7 @@ def _share_finding(blocks: Sequence[WeightBlock]) -> Finding | None:
     if not texts:
         return None
     sentence = (
-        "Share of each gate in the squared norm of the recurrent kernel (equal shares are 25 % of "
-        f"four gates, 33 % of three): {_listed(texts, '; ')}"
+        f"Share of each gate in the squared norm of the recurrent kernel: {_listed(texts, '; ')}"
     )
     return Finding("weights_by_gate", sentence, values)
 
@@ -211,9 +224,5 @@ def _forget_finding(blocks: Sequence[WeightBlock]) -> Finding | None:
             )
     if not texts:
         return None
-    sentence = (
-        f"Forget bias, mean: {_listed(texts, '; ')}. Keras sets it to 1 before training "
-        "(unit_forget_bias), and the other biases to 0 unless told otherwise: that it is larger "
-        "than these is no finding about the data; what training changed is the difference to 1"
-    )
+    sentence = f"Forget bias, mean: {_listed(texts, '; ')}"
     return Finding("forget_bias", sentence, values)

@@ -8,14 +8,22 @@ from rnnprobe._versions import made_by
 from rnnprobe.datasets._conflicts import split_keys
 from rnnprobe.inspection.study import InspectionStudy
 from rnnprobe.reports import _activations, _attribution, _gates
-from rnnprobe.reports._activations import activations_findings, activations_tables
-from rnnprobe.reports._attribution import attribution_findings, attribution_tables
+from rnnprobe.reports._activations import (
+    activations_findings,
+    activations_note,
+    activations_tables,
+)
+from rnnprobe.reports._attribution import (
+    attribution_findings,
+    attribution_note,
+    attribution_tables,
+)
 from rnnprobe.reports._common import data_phrase, interval_text, repeats_findings
 from rnnprobe.reports._decisions import decisions_findings, decisions_tables
-from rnnprobe.reports._gates import gates_findings, gates_tables
-from rnnprobe.reports._gradients import gradients_findings, gradients_tables
+from rnnprobe.reports._gates import gates_findings, gates_note, gates_tables
+from rnnprobe.reports._gradients import gradients_findings, gradients_note, gradients_tables
 from rnnprobe.reports._signals import left_out_findings
-from rnnprobe.reports._weights import weights_findings, weights_tables
+from rnnprobe.reports._weights import weights_findings, weights_note, weights_tables
 from rnnprobe.table import Column, Finding, Report, Section, Table, escape
 
 Studies = Mapping[str, InspectionStudy]
@@ -44,7 +52,7 @@ def inspect_report(
         parts: Names of `rnnprobe.inspection.PARTS`, in the order in which they are told.
         in_full: Of which parts Markdown shows all tables; of the others the first.
     """
-    sections = [_section(name, studies) for name in parts]
+    sections = [_section(name, studies, in_full=name in in_full) for name in parts]
     study = next(iter(studies.values()))
     more = {
         key
@@ -95,29 +103,59 @@ def _left_out(studies: Studies) -> list[Finding]:
     ]
 
 
-def _section(part: str, studies: Studies) -> Section:
+def _section(part: str, studies: Studies, *, in_full: bool) -> Section:
     """Return one part of all models: side by side where its tables can be joined."""
-    told = {name: study for name, study in studies.items() if part not in study.not_told}
     untold = [
         Finding(_key(f"no_{part}", name, studies), _whose(name, studies) + escape(reason), reason)
         for name, study in studies.items()
         for reason in [study.not_told.get(part)]
         if reason
     ]
+    told = {name: study for name, study in studies.items() if part not in study.not_told}
+    if not told:
+        return Section(_TITLES[part], {}, tuple(untold))
     if part == "gradients":
         flows = {name: study.gradients.flows for name, study in told.items() if study.gradients}
-        tables = gradients_tables(flows) if flows else {}
-        findings = [*gradients_findings(flows)] if flows else []
-        findings += _left_out_of_gradients(told)
+        tables = gradients_tables(flows)
+        findings = [*gradients_findings(flows), *_left_out_of_gradients(told)]
     else:
-        what = {name: _told(part, study) for name, study in told.items()}
+        what = {name: _told(part, study, in_full=in_full) for name, study in told.items()}
         tables = _joined({name: tables for name, (tables, _) in what.items()}, studies)
-        findings = [
-            _of_model(finding, name, studies)
-            for name, (_, sentences) in what.items()
-            for finding in sentences
-        ]
-    return Section(_TITLES[part], tables, (*untold, *findings))
+        findings = _merged({name: found for name, (_, found) in what.items()}, studies)
+    return Section(_TITLES[part], tables, (*untold, *findings), _note(part, told.values()))
+
+
+def _note(part: str, studies: Collection[InspectionStudy]) -> str:
+    """Return how a part is to be read."""
+    readings = [study.reading for study in studies if study.reading is not None]
+    if part == "activations":
+        return activations_note(readings)
+    if part == "gates":
+        return gates_note(readings)
+    if part == "gradients":
+        return gradients_note([flow for study in studies if study.gradients
+                               for flow in study.gradients.flows])  # fmt: skip
+    if part == "weights":
+        return weights_note([block for study in studies for block in study.weights or ()])
+    explained = [study.explanation for study in studies if study.explanation is not None]
+    return attribution_note(explained[0]) if part == "attribution" and explained else ""
+
+
+def _merged(findings: Mapping[str, Sequence[Finding]], studies: Studies) -> list[Finding]:
+    """Return the findings of all models by kind; once what is the same of all."""
+    by_key: dict[str, dict[str, Finding]] = {}
+    for name, ours in findings.items():
+        for finding in ours:
+            by_key.setdefault(finding.key, {})[name] = finding
+    merged = []
+    for found in by_key.values():
+        first = next(iter(found.values()))
+        same = {finding.sentence for finding in found.values()} == {first.sentence}
+        if same and len(found) == len(studies):
+            merged.append(first)
+        else:
+            merged += [_of_model(finding, name, studies) for name, finding in found.items()]
+    return merged
 
 
 def _left_out_of_gradients(studies: Studies) -> list[Finding]:
@@ -150,19 +188,26 @@ def _joined(tables: Mapping[str, Tables], studies: Studies) -> Tables:
     """Return the tables of all models as one of each kind, the model's name in front."""
     if len(studies) == 1:
         return next(iter(tables.values()), {})
-    joined: Tables = {}
+    by_key: dict[str, dict[str, Table]] = {}
     for name, ours in tables.items():
         for key, table in ours.items():
-            rows = tuple((name, *row) for row in table.rows)
-            before = joined.get(key)
-            if before is None:
-                joined[key] = Table((_MODEL, *table.columns), rows, table.title)
-            else:
-                joined[key] = Table(before.columns, before.rows + rows, before.title)
-    return joined
+            by_key.setdefault(key, {})[name] = table
+    return {key: _joined_table(found) for key, found in by_key.items()}
 
 
-def _told(part: str, study: InspectionStudy) -> tuple[Tables, Sequence[Finding]]:
+def _joined_table(tables: Mapping[str, Table]) -> Table:
+    """Return the rows of all, with every column that one of them has."""
+    columns = {column.key: column for table in tables.values() for column in table.columns}
+    rows = [
+        (name, *(record.get(key) for key in columns))
+        for name, table in tables.items()
+        for record in table.records()
+    ]
+    title = next(iter(tables.values())).title
+    return Table((_MODEL, *columns.values()), tuple(rows), title)
+
+
+def _told(part: str, study: InspectionStudy, *, in_full: bool) -> tuple[Tables, Sequence[Finding]]:
     """Return tables and sentences of one part of one model."""
     if part == "activations" and study.reading is not None:
         return activations_tables(study.reading), activations_findings(study.reading)
@@ -173,7 +218,7 @@ def _told(part: str, study: InspectionStudy) -> tuple[Tables, Sequence[Finding]]
     if part == "decisions" and study.decisions is not None:
         pairs, names = study.pair_decisions[:_PAIRS], study.dataset.class_names
         tables = decisions_tables(study.decisions, pairs, names)
-        return tables, decisions_findings(study.decisions, pairs)
+        return tables, decisions_findings(study.decisions, pairs if in_full else ())
     if part == "attribution" and study.explanation is not None:
         given = study.explanation, study.dataset, study.part
         return attribution_tables(*given), attribution_findings(*given)

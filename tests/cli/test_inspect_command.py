@@ -146,7 +146,7 @@ def test_names_are_attributed_by_character(cli: Cli, tmp_path: Path) -> None:
     done = cli(*arguments, "--example", 1, "--format", "json")
     assert done.status == 0, done.err
     rows = json.loads(done.out)["rows"]
-    assert "".join(row["token"] for row in rows) == dataset.text(dataset.test.x[1])
+    assert "".join(row["text"] for row in rows) == dataset.text(dataset.test.x[1])
     other = json.loads(cli(*arguments, "--pair", "Oush,Aish", "--format", "json").out)
     assert other["rows"] != rows
 

@@ -19,7 +19,7 @@ from rnnprobe.inspection.reading import LeftOut, Reading, read_signals, record_c
 from rnnprobe.inspection.signals import Signal, half_life, memory_gates, memory_of
 from rnnprobe.reports import _activations, _gates
 from rnnprobe.reports._signals import left_out_findings, percent, units_text
-from rnnprobe.table import Finding, Report, Table, to_json, to_markdown
+from rnnprobe.table import Finding, Report, Section, Table, to_json, to_markdown
 
 
 class Case(NamedTuple):
@@ -96,8 +96,9 @@ def documents(reading: Reading) -> tuple[str, dict[str, Any]]:
         *_gates.gates_findings(reading),
         *left_out_findings(reading),
     )
+    note = _activations.activations_note([reading]) + _gates.gates_note([reading])
     report = Report(
-        "inspect", "x", Table((), ()), findings=findings, tables=tables,
+        "inspect", "x", Table((), ()), sections=(Section("Both", tables, findings, note),),
         left_out=_activations.LEFT_OUT | _gates.LEFT_OUT,
     )  # fmt: skip
     return to_markdown(report), json.loads(to_json(report))
@@ -296,18 +297,17 @@ def test_stuck_gates_and_dead_units_are_named(odd: Case) -> None:
     dead = sentence(found, "gates_dead")
     assert "candidate 12 of 14 units (0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more)" in dead
     memory = sentence(found, "memory")
-    assert "endless in the longest (unit 0); an example has 6" in memory
-    assert memory.count("unit_forget_bias") == 1
-    assert "a tanh below −0.9 or above 0.9" in sentence(found, "gates_saturated")
+    assert "endless in the longest (unit 0), of 6" in memory
 
 
 def test_the_report_says_what_it_is_over_and_what_it_left_out(masked: Case) -> None:
     text, document = documents(masked.reading)
-    assert "over 23 examples, steps that do not count (padding) left out" in text
-    assert "the intervals are over the examples, each one unit of sampling" in text
+    over = "Over the steps of 23 examples that count, padding left out; intervals are over the"
+    assert text.count(over) == 2
+    assert text.count("Keras starts an LSTM with a forget bias of 1") == 1
     assert "Not looked into: mask (Masking), drop (Dropout): it hands on what it is given" in text
     assert "**Gates by step" in text and "by unit" not in text
-    assert "and not of the same examples" in text
+    assert "the first and the last step that half of the examples have" in text
     assert "stepped with the saved weights, give the model's own outputs" in text
     assert len(document["tables"]["gates_by_unit"]) == 6 * 5 + 4 * 4
     assert document["findings"]["gates_replay"]["deviation"] <= 1e-5
@@ -347,7 +347,9 @@ def test_one_example_has_no_interval(num_steps: int) -> None:
     model = make_model(layers.LSTM(3, name="lstm"), shape=(num_steps, 3))
     x = np.random.default_rng(0).normal(size=(1, num_steps, 3)).astype(np.float32)
     text, document = documents(read_signals(KerasClassifier(model), x))
-    assert "over 1 example," in text and "one example has no interval" in text
+    assert (
+        "Over the steps of 1 example that count" in text and "one example has no interval" in text
+    )
     for table in ("gates", "activations", "memory"):
         for row in document["tables"][table]:
             assert not any(
@@ -356,7 +358,7 @@ def test_one_example_has_no_interval(num_steps: int) -> None:
     assert "±" not in text.split("**")[0]
     (first, *_) = document["tables"]["gates"]
     assert first["dead"] == (None if num_steps == 1 else 0)
-    assert ("dead" in text.split("**")[0]) == (num_steps > 1)
+    assert ("Dead units" in text.split("**")[0]) == (num_steps > 1)
 
 
 def test_no_counted_step_and_gates_beyond_one_have_no_numbers() -> None:
@@ -385,7 +387,7 @@ def test_layers_left_out_are_grouped_by_reason() -> None:
 def test_names_are_escaped(simple: Case) -> None:
     renamed = [dataclasses.replace(one, path="a|b") for one in simple.reading.gates]
     text, _ = documents(simple.reading._replace(outputs=(), gates=tuple(renamed)))
-    assert r"most often a\|b hidden state" in text and r"of a\|b: SimpleRNN" in text
+    assert r": a\|b hidden state" in text and r"of a\|b: SimpleRNN" in text
     assert "a|b" not in text
 
 
