@@ -78,11 +78,19 @@ class Finding:
 
 @dataclass(frozen=True)
 class Section:
-    """One part of a report under a heading of its own: sentences, and tables by key below them."""
+    """One part of a report under a heading of its own.
+
+    Args:
+        title: The heading.
+        tables: By key, below the sentences.
+        findings: What was found.
+        note: How to read it, Markdown, behind the tables; it says the same of all that is probed.
+    """
 
     title: str
     tables: Mapping[str, Table]
     findings: tuple[Finding, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -197,6 +205,7 @@ def to_markdown(report: Report) -> str:
         blocks.append(f"### {section.title}")
         blocks += _listed(section.findings)
         blocks += _titled(section.tables, report.left_out)
+        blocks += [section.note] if section.note else []
     blocks.append(f"_{report.made_by}_")
     return "\n\n".join(blocks) + "\n"
 

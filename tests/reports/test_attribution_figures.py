@@ -138,7 +138,7 @@ def test_what_is_said_of_a_pair_and_of_an_example(values: SequenceDataset) -> No
     text = to_markdown(report_of(mistakes_of(values, classifier), values))
     assert "(all of them): mean f(x) = -" in text and "not above 0 in any by choice" in text
     assert "by 32 Gauss-Legendre nodes" in text and "baseline, all zeros" in text
-    assert "for each row by itself and not for all rows together" in text
+    assert "for each row by itself" in text
     assert "first steps may come from a baseline and initial state" in text
     one = to_markdown(report_of(explain_example(classifier, values.test, 2, settings=FEW), values))
     assert "in example 2 of the test part, of class " in one and "95 %" not in one
