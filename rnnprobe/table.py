@@ -26,8 +26,8 @@ class Column:
             `significant` (so many digits that count), `general` (shortest form, as for learning
             rates), `p_value` and `markdown` (as it is) are right-aligned.
         digits: Digits after the point of a `decimal`, or of a `significant` number.
-        bracketed: Markdown shows it in brackets behind the column before it, as the ends of an
-            interval stand behind what they belong to.
+        bracketed: Markdown shows it in brackets behind the column before it, title and cells, as
+            the ends of an interval stand behind what they belong to.
     """
 
     key: str
@@ -44,9 +44,9 @@ def interval_columns(
 ) -> tuple[Column, Column, Column]:
     """Return the columns of a number and, behind it in brackets, of its 95 % interval."""
     return (
-        Column(key, f"{title} [95 %]", kind, digits),
-        Column(f"{key}_low", "from", kind, digits, bracketed=True),
-        Column(f"{key}_high", "to", kind, digits, bracketed=True),
+        Column(key, title, kind, digits),
+        Column(f"{key}_low", "95 %", kind, digits, bracketed=True),
+        Column(f"{key}_high", "", kind, digits, bracketed=True),
     )
 
 
@@ -171,26 +171,41 @@ def markdown_table(table: Table) -> str:
     """Return a pipe table with a line of dashes that says how each column is aligned."""
     from tabulate import tabulate
 
-    columns = [column for column in table.columns if not column.bracketed]
+    groups = _groups(table.columns)
+    rows = [
+        [_shown_cell(row[group], table.columns[group]) for group in groups] for row in table.rows
+    ]
     return tabulate(
-        [_shown_cells(row, table.columns) for row in table.rows],
-        headers=[column.title for column in columns],
+        rows,
+        headers=[
+            _head(table.columns[group], [row[place] for row in rows])
+            for place, group in enumerate(groups)
+        ],
         tablefmt="pipe",
-        colalign=["left" if column.kind == "text" else "right" for column in columns],
+        colalign=[
+            "left" if table.columns[group.start].kind == "text" else "right" for group in groups
+        ],
         disable_numparse=True,
     )
 
 
-def _shown_cells(row: Sequence[Any], columns: Sequence[Column]) -> list[str]:
-    """Return the texts of a row's cells, what is bracketed behind what it belongs to."""
-    cells: list[list[str]] = []
-    for value, column in zip(row, columns, strict=True):
-        text = format_cell(value, column)
-        if not column.bracketed:
-            cells.append([text])
-        elif text != _NOTHING:
-            cells[-1].append(text)
-    return [f"{first} [{', '.join(more)}]" if more else first for first, *more in cells]
+def _groups(columns: Sequence[Column]) -> list[slice]:
+    """Return which columns are shown as one: each with what stands in brackets behind it."""
+    starts = [place for place, column in enumerate(columns) if not column.bracketed]
+    return [slice(a, b) for a, b in zip(starts, [*starts[1:], len(columns)], strict=True)]
+
+
+def _shown_cell(values: Sequence[Any], columns: Sequence[Column]) -> str:
+    first, *more = (format_cell(v, column) for v, column in zip(values, columns, strict=True))
+    inside = ", ".join(text for text in more if text != _NOTHING)
+    return f"{first} [{inside}]" if inside else first
+
+
+def _head(columns: Sequence[Column], cells: Sequence[str]) -> str:
+    """Return the title, with what the brackets hold where a cell has some."""
+    title, *more = (column.title for column in columns)
+    inside = ", ".join(filter(None, more))
+    return f"{title} [{inside}]" if any(cell.endswith("]") for cell in cells) and inside else title
 
 
 def to_markdown(report: Report) -> str:

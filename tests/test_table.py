@@ -17,6 +17,7 @@ from rnnprobe.table import (
     Section,
     Table,
     escape,
+    interval_columns,
     markdown_table,
     to_csv,
     to_json,
@@ -91,9 +92,7 @@ def test_json_carries_schema_findings_and_tables() -> None:
 
 def test_ends_of_an_interval_stand_in_brackets_behind_their_number() -> None:
     columns = (
-        Column("mean", "mean [95 %]", "decimal", 2),
-        Column("low", "from", "decimal", 2, bracketed=True),
-        Column("high", "to", "decimal", 2, bracketed=True),
+        *interval_columns("mean", "mean", digits=2),
         Column("n", "n", "integer"),
     )
     table = Table(columns, ((0.5, 0.25, 0.75, 8), (0.5, None, float("nan"), 1)))
@@ -101,8 +100,10 @@ def test_ends_of_an_interval_stand_in_brackets_behind_their_number() -> None:
     assert cells(header) == ["mean [95 %]", "n"]
     assert cells(first) == ["0.50 [0.25, 0.75]", "8"]
     assert cells(second) == ["0.50", "1"]
+    alone = markdown_table(Table(columns, table.rows[1:])).splitlines()
+    assert cells(alone[0]) == ["mean", "n"]
     assert to_csv(Report("test", "", table)).splitlines()[:2] == [
-        "mean,low,high,n",
+        "mean,mean_low,mean_high,n",
         "0.5,0.25,0.75,8",
     ]
 

@@ -34,9 +34,9 @@ _SHARE_COLUMNS = (
     Column("share", "share read", "decimal", 1),
     Column("correct", "right", "integer"),
     Column("total", "of", "integer"),
-    Column("accuracy", "accuracy [95 %]", "decimal", 3),
-    Column("low", "from", "decimal", 3, bracketed=True),
-    Column("high", "to", "decimal", 3, bracketed=True),
+    Column("accuracy", "accuracy", "decimal", 3),
+    Column("low", "95 %", "decimal", 3, bracketed=True),
+    Column("high", "", "decimal", 3, bracketed=True),
     *interval_columns("difference", "against the end"),
 )
 
@@ -50,9 +50,9 @@ _PAIR_COLUMNS = (
     *interval_columns("right_step", "right ones part at step", digits=1),
     Column("right_step_share", "of length", "decimal", 2),
     Column("p_adjusted", "p (Holm)", "p_value"),
-    Column("on_the_way", "mistakes once right [share, 95 %]", "integer"),
-    Column("on_the_way_low", "of them, from", "decimal", 2, bracketed=True),
-    Column("on_the_way_high", "to", "decimal", 2, bracketed=True),
+    Column("on_the_way", "mistakes once right", "integer"),
+    Column("on_the_way_low", "share, 95 %", "decimal", 2, bracketed=True),
+    Column("on_the_way_high", "", "decimal", 2, bracketed=True),
 )
 
 

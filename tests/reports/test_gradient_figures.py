@@ -91,7 +91,7 @@ def test_states_of_several_models_stand_beside_each_other_with_their_intervals()
     }
     report = report_of(flows)
     beside = report.tables["gradients_beside"]
-    titles = [c.title.removesuffix(" [95 %]") for c in beside.columns if not c.bracketed]
+    titles = [c.title for c in beside.columns if not c.bracketed]
     assert titles[1:3] == [r"a\|b, rnn, hidden state, from the start", "n"]
     assert titles[3:] == [
         "l, lstm, hidden state, from the start",
