@@ -33,12 +33,15 @@ _PUBLIC = {
     "find_stable": "rnnprobe.confusions.stability:find_stable",
     "out_of_fold": "rnnprobe.confusions.folds:out_of_fold",
     "study_confusions": "rnnprobe.confusions.study:study_confusions",
+    "study_inspection": "rnnprobe.inspection.study:study_inspection",
     "suspect_labels": "rnnprobe.confusions.labels:suspect_labels",
     "build_model": "rnnprobe.models:build_model",
     "find_confusions": "rnnprobe.confusions.pairs:find_confusions",
+    "gradients_through_time": "rnnprobe.inspection.gradients:gradients_through_time",
     "harden": "rnnprobe.hardening.experiment:harden",
     "load_dataset": "rnnprobe.datasets._load:load_dataset",
     "load_model": "rnnprobe.models:load_model",
+    "record_cells": "rnnprobe.inspection.reading:record_cells",
     "save_model": "rnnprobe.models:save_model",
     "load_tune": "rnnprobe.search.tuner:load_tune",
     "load_sweep": "rnnprobe.search.sweep:load_sweep",
@@ -63,6 +66,9 @@ if TYPE_CHECKING:
     from rnnprobe.datasets._load import load_dataset as load_dataset
     from rnnprobe.errors import RnnprobeError as RnnprobeError
     from rnnprobe.hardening.experiment import harden as harden
+    from rnnprobe.inspection.gradients import gradients_through_time as gradients_through_time
+    from rnnprobe.inspection.reading import record_cells as record_cells
+    from rnnprobe.inspection.study import study_inspection as study_inspection
     from rnnprobe.models import build_model as build_model
     from rnnprobe.models import load_model as load_model
     from rnnprobe.models import save_model as save_model

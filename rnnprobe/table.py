@@ -150,10 +150,12 @@ def format_cell(value: Any, column: Column) -> str:
         return _NOTHING
     if column.kind == "markdown":
         return str(value)
+    if isinstance(value, float) and math.isinf(value):
+        return "∞" if value > 0 else "−∞"
     if column.kind == "decimal":
         return f"{value:.{column.digits}f}"
     if column.kind == "significant":
-        return f"{value:#.{column.digits}g}".rstrip(".") if value else "0"
+        return _significant(value, column.digits)
     if column.kind == "integer":
         return f"{value:d}"
     if column.kind == "general":
@@ -165,6 +167,12 @@ def format_cell(value: Any, column: Column) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(escape(str(part)) for part in value)
     return escape(str(value))
+
+
+def _significant(value: float, digits: int) -> str:
+    if 10**digits <= abs(value) < 1e6:
+        return f"{value:,.0f}"
+    return f"{value:#.{digits}g}".rstrip(".") if value else "0"
 
 
 def markdown_table(table: Table) -> str:

@@ -14,12 +14,14 @@ ARGUMENTS = {
     "sweep_and_compare.py": ["1", "1"],
     "attack_and_compare.py": ["1", "10"],
     "mistakes_and_retrain.py": ["1", "1", "500"],
+    "inside_three_cells.py": ["1", "200"],
 }
 SAID = {
     "tune_and_probe.py": "best of 2",
     "sweep_and_compare.py": "units, rate",
     "attack_and_compare.py": "fooled by 16 of 28 steps",
     "mistakes_and_retrain.py": "mistakes only less random subset",
+    "inside_three_cells.py": "gradient of the cell state at the first row",
 }
 
 

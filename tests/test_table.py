@@ -110,7 +110,15 @@ def test_ends_of_an_interval_stand_in_brackets_behind_their_number() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.0, "0"), (45.934, "45.9"), (229.77, "230"), (1.0, "1.00"), (1.23e-9, "1.23e-09")],
+    [
+        (0.0, "0"),
+        (45.934, "45.9"),
+        (229.77, "230"),
+        (1186.2, "1,186"),
+        (float("inf"), "∞"),
+        (1.0, "1.00"),
+        (1.23e-9, "1.23e-09"),
+    ],
 )
 def test_significant_digits_are_kept(value: float, text: str) -> None:
     table = Table((Column("x", "x", "significant", 3),), ((value,),))

@@ -20,7 +20,7 @@ _COLUMNS = (
     *interval_columns("ratio", "first / last", "significant"),
     *interval_columns("decay", "× per step back", "significant"),
     *interval_columns("half_life", "half-life (steps)", "significant"),
-    Column("spread", "× off that line", "significant", 3),
+    Column("spread", "fit off by ×", "significant", 3),
     Column("verdict", "verdict"),
     Column("n", "n", "integer"),
     Column("vanished", "0 at first", "integer"),
@@ -274,7 +274,7 @@ def _line_texts(summary: GradientSummary) -> list[str]:
         low = half_life.interval.low
         told += f", a half-life of {half_life.value:.3g} steps, at least {low:.3g}"
     if spread.value is not None:
-        told += f" (off this line by a factor of {spread.value:.3g})"
+        told += f" (this fit is off by a factor of {spread.value:.3g})"
     return [told]
 
 
