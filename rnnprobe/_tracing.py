@@ -38,6 +38,16 @@ def replaced(layer: Any, name: str, value: Any) -> Iterator[None]:
                 delattr(layer, name)
 
 
+def traced_apart(tensor: Any, home: Any) -> bool:
+    """Return whether a tensor is of an inner graph, as of a loop, and cannot be read outside of it.
+
+    Args:
+        tensor: Of the graph in question.
+        home: Of the graph that is traced.
+    """
+    return getattr(tensor, "graph", None) is not getattr(home, "graph", None)
+
+
 def recording(
     layer: keras.layers.Layer, found: list[Any]
 ) -> contextlib.AbstractContextManager[None]:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from rnnprobe._tracing import replaced
+from rnnprobe._tracing import replaced, traced_apart
 from rnnprobe.inspection._layers import Place
 
 SIGMOID, TANH = (0.1, 0.9), (-0.9, 0.9)
@@ -136,30 +136,36 @@ def limits_of(activation: Any) -> Limits:
 
 @contextlib.contextmanager
 def stepping(
-    places: Sequence[Place], found: list[Stepped], tap: Tap | None = None
+    places: Sequence[Place], home: Any, found: list[Stepped], tap: Tap | None = None
 ) -> Iterator[None]:
     """Let recurrent layers be stepped in the open, whenever they are called.
 
     Args:
         places: What `steppable` returned.
+        home: A tensor of the graph that is traced; a layer called in an inner graph, such as a
+            loop's, is left as it is.
         found: Is added to, in the order of the calls.
         tap: Returns a tensor as it is and has its gradient taken; it gets zeros that are added to
             the states. None takes no gradients.
     """
     with contextlib.ExitStack() as stack:
         for place in places:
-            stepped = _stepped_call(place, found, tap)
+            stepped = _stepped_call(place, home, found, tap)
             stack.enter_context(replaced(place.layer, "call", stepped))
         yield
 
 
-def _stepped_call(place: Place, found: list[Stepped], tap: Tap | None) -> Callable[..., Any]:
+def _stepped_call(
+    place: Place, home: Any, found: list[Stepped], tap: Tap | None
+) -> Callable[..., Any]:
     layer, call = place.layer, place.layer.call
     signature = inspect.signature(call)
 
     def stepped(*arguments: Any, **options: Any) -> Any:
         given = signature.bind(*arguments, **options).arguments
         sequences, mask = given["sequences"], given.get("mask")
+        if traced_apart(sequences, home):
+            return call(*arguments, **options)
         initial = given.get("initial_state")
         if initial is None and layer.stateful:  # both calls begin with what it kept
             initial = keras.tree.map_structure(lambda kept: ops.add(kept, 0), layer.states)

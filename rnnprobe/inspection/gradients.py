@@ -169,7 +169,7 @@ def _batches(
 
         def log_odds(tap: Callable[[Any], Any]) -> tuple[Any, Any]:
             found.clear()
-            with stepping(places, found, tap):
+            with stepping(places, x, found, tap):
                 logits = forward(x, mask)
             slope = ops.stop_gradient(LogOdds.logit_gradient(ops, logits, y))
             return ops.sum(slope * logits), logits
@@ -238,6 +238,8 @@ def _left_out(places: Sequence[Place], found: Sequence[Stepped]) -> Iterator[tup
     for place in places:
         reason = why_not(place.layer)
         if reason is None and isinstance(place.layer, keras.layers.RNN):
-            reason = None if place.path in called else "the model does not call it to predict"
+            reason = (
+                None if place.path in called else "it is not called to predict, or inside of a loop"
+            )
         if reason is not None:
             yield place.path, reason

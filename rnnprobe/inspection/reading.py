@@ -13,7 +13,7 @@ from keras import ops
 
 from rnnprobe._batches import to_array
 from rnnprobe._signature import activated_head
-from rnnprobe._tracing import replaced
+from rnnprobe._tracing import replaced, traced_apart
 from rnnprobe.classifier import KerasClassifier
 from rnnprobe.errors import ModelError
 from rnnprobe.inspection._layers import Place, batch_size, call_path, walk
@@ -124,7 +124,7 @@ def read_signals(
         stepped.clear()
         seen.clear()
         counted = ops.logical_and(counted, there[:, None])
-        with stepping(open_places, stepped), _watching(watched, seen, head):
+        with stepping(open_places, x, stepped), _watching(watched, x, seen, head):
             forward(x, mask)
         seen.extend(_gates(stepped))
         sums = [reduced(one.values, _which(one, counted, there), one.limits) for one in seen]
@@ -167,25 +167,34 @@ def _gates(stepped: Sequence[Stepped]) -> Iterator[_Seen]:
 
 
 @contextlib.contextmanager
-def _watching(places: Sequence[Place], seen: list[_Seen], head: Any) -> Iterator[None]:
+def _watching(places: Sequence[Place], home: Any, seen: list[_Seen], head: Any) -> Iterator[None]:
     """Let layers add what they return to a list, whenever they are called.
 
     Args:
         places: The layers.
+        home: A tensor of the graph that is traced.
         seen: Is added to.
         head: The layer whose softmax or sigmoid `forward` leaves out; None if there is none.
     """
     calls: list[str] = []
+    apart: set[str] = set()
     with contextlib.ExitStack() as stack:
         for place in places:
             activation = _activation_name(place.layer) if place.layer is head else None
-            watched = _watched_call(place, seen, calls, activation)
+            watched = _watched_call(place, home, seen, calls, apart, activation)
             stack.enter_context(replaced(place.layer, "call", watched))
         yield
+    # Keras tries a loop's body once outside of it: that call is not what the layer does.
+    seen[:] = [one for one in seen if one.path.partition(" (call ")[0] not in apart]
 
 
 def _watched_call(
-    place: Place, seen: list[_Seen], calls: list[str], activation: str | None
+    place: Place,
+    home: Any,
+    seen: list[_Seen],
+    calls: list[str],
+    apart: set[str],
+    activation: str | None,
 ) -> Callable[..., Any]:
     call = place.layer.call
     signature = inspect.signature(call)
@@ -199,6 +208,9 @@ def _watched_call(
         path = call_path(place.path, calls.count(place.path) + 1)
         calls.append(place.path)
         tensors = [one for one in keras.tree.flatten(returned) if _is_number(one)]
+        if any(traced_apart(one, home) for one in tensors):
+            apart.add(place.path)
+            return returned
         for number, tensor in enumerate(tensors, start=1):
             name = head if number == 1 else f"{head} {number}"
             kind = type(place.layer).__name__
@@ -264,10 +276,12 @@ def _left_out(
             yield LeftOut(place.path, kind, str(why_not(place.layer)))
         elif place in watched and place.path not in called:
             yield LeftOut(
-                place.path, kind, "it is not called, or returns no vectors of real numbers"
+                place.path,
+                kind,
+                "it is not called, or inside of a loop, or returns no real numbers",
             )
         elif place in opened and not any(path.startswith(place.path) for path in called):
-            yield LeftOut(place.path, kind, "it is not called")
+            yield LeftOut(place.path, kind, "it is not called, or inside of a loop")
 
 
 def record_cells(
@@ -302,7 +316,7 @@ def record_cells(
     def body(forward: Any, x: Any, mask: Any, counted: Any, there: Any) -> Any:
         del there
         stepped.clear()
-        with stepping(opened, stepped):
+        with stepping(opened, x, stepped):
             forward(x, mask)
         gates = list(_gates(stepped))
         seen = ops.ones_like(counted[:, 0], "bool")

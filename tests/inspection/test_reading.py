@@ -384,3 +384,24 @@ def test_a_share_that_is_0_in_all_examples_has_an_interval_all_the_same() -> Non
 def test_half_lives_are_those_of_powers() -> None:
     shares = np.array([0.3, 0.9, 0.999])
     assert shares ** half_life(shares) == pytest.approx(np.full(3, 0.5))
+
+
+def test_a_layer_inside_of_a_loop_is_named_and_not_told_by_its_first_step() -> None:
+    class Looped(layers.Layer):
+        """Calls a layer step by step, in a graph of its own."""
+
+        def __init__(self) -> None:
+            super().__init__(name="looped")
+            self.inner = layers.Dense(4, name="inner")
+
+        def build(self, shape: tuple[int | None, ...]) -> None:
+            self.inner.build((None, shape[-1]))
+
+        def call(self, inputs: object) -> object:
+            steps = keras.ops.transpose(inputs, (1, 0, 2))
+            return keras.ops.transpose(keras.ops.map(self.inner, steps), (1, 0, 2))
+
+    reading = read_one(Looped(), layers.GRU(3, name="gru"))
+    assert [one.path for one in reading.outputs[:2]] == ["looped", "gru"]
+    assert [one.path for one in reading.left_out] == ["looped/inner"]
+    assert "inside of a loop" in reading.left_out[0].reason
