@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from rnnprobe.cli._model import model_data_options, split_option, what_option
+from rnnprobe.cli._model import export_option, model_data_options, split_option, what_option
 from rnnprobe.cli._options import (
     Command,
     Output,
@@ -58,6 +58,7 @@ _SHARED = "gradients.png"  # one picture for all models
     metavar="INDEX",
     help="For attribution: this example of the part, from 0, in place of a pair's mistakes.",
 )
+@export_option("Also write the arrays, by step and unit, .npz.", (".npz",))
 @seed_option
 @model_data_options
 @plots_option
@@ -78,6 +79,11 @@ def command(models: tuple[Path, ...], **options: Any) -> None:
 
     if output.plots:
         output.draw(_figures(studies, figures))
+    if options["export"] is not None:
+        from rnnprobe.reports.inspect_export import export_inspection
+
+        export_inspection(options["export"], studies)
+        output.wrote(options["export"])
     output.emit(inspect_report(studies, parts=parts, in_full=options["what"] or ()))
 
 
@@ -93,6 +99,10 @@ def _parts(models: Sequence[Path], options: dict[str, Any]) -> tuple[str, ...]:
     given += ["--seed"] if source != ParameterSource.DEFAULT else []
     if given and "attribution" not in parts:
         raise click.UsageError(f"{given[0]} goes with --what attribution, of one MODEL.")
+    if options["export"] is not None and parts == ("weights",):
+        raise click.UsageError(
+            "--export has nothing of --what weights: the model itself holds them."
+        )
     return parts
 
 

@@ -151,6 +151,25 @@ def test_names_are_attributed_by_character(cli: Cli, tmp_path: Path) -> None:
     assert other["rows"] != rows
 
 
+def test_the_arrays_behind_the_tables_are_exported(cli: Cli, saved_model: Path) -> None:
+    done = cli("inspect", saved_model, "--export", "a.npz", "--format", "json")
+    assert done.status == 0, done.err
+    assert "wrote a.npz" in done.err
+    found = json.loads(done.out)["tables"]
+    arrays = np.load("a.npz")
+    layer = found["gates"][0]["layer"]
+    mean = arrays[f"gates/{layer}/update gate/mean"]
+    assert mean.shape == (6, 8)
+    assert mean.mean() == pytest.approx(found["gates"][0]["mean"])
+    norms = arrays[f"gradients/{layer}/hidden state/norms"]
+    assert np.median(norms[:, 0] / norms[:, -1]) == pytest.approx(found["gradients"][0]["ratio"])
+    attributed = arrays["attribution/integrated"].sum(axis=2).mean(axis=0)
+    assert attributed == pytest.approx([row["integrated"] for row in found["attribution"]])
+    assert cli("inspect", saved_model, "--export", "a.npz", "--what", "gates").status == 0  # ours
+    refused = cli("inspect", saved_model, "--export", "a.csv")
+    assert (refused.status, refused.out) == (2, "")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -163,6 +182,7 @@ def test_names_are_attributed_by_character(cli: Cli, tmp_path: Path) -> None:
         (["--what", "gates", "--pair", "0,1"], "--pair goes with --what attribution"),
         (["--what", "gates", "--seed", "1"], "--seed goes with --what attribution"),
         (["--split", "none"], "--split"),
+        (["--what", "weights", "--export", "w.npz"], "--export has nothing of --what weights"),
     ],
 )
 def test_bad_input_is_refused_in_one_line(
