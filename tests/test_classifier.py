@@ -176,16 +176,12 @@ def test_what_does_not_fit_is_said_in_one_line() -> None:
 
 def gradient_oracle(model: keras.Model, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return the gradient of the cross-entropy by finite differences of `predict`."""
-    found = np.zeros(x.shape)
-
-    def loss(points: np.ndarray) -> np.ndarray:
-        return -np.log(probabilities(model, points)[np.arange(len(y)), y])
-
-    for place in np.ndindex(x.shape[1:]):
-        step = np.zeros(x.shape[1:], np.float32)
-        step[place] = 1e-2
-        found[(slice(None), *place)] = (loss(x + step) - loss(x - step)) / 2e-2
-    return found
+    size = x[0].size
+    steps = 1e-2 * np.eye(size, dtype=np.float32).reshape(size, 1, *x.shape[1:])
+    points = np.stack([x + steps, x - steps]).reshape(-1, *x.shape[1:])
+    chances = probabilities(model, points)[np.arange(len(points)), np.tile(y, 2 * size)]
+    after, before = -np.log(chances).reshape(2, size, len(x))
+    return ((after - before) / 2e-2).T.reshape(x.shape)
 
 
 @pytest.mark.parametrize("name", [name for name in MODELS if name != "embedding"])

@@ -99,8 +99,18 @@ def test_examples_in_docstrings_run(name: str) -> None:
 HELP = [[], *([command] for command in COMMANDS), *(["data", sub] for sub in ("check", "show"))]
 
 
+@pytest.fixture(scope="module")
+def started() -> set[str]:
+    """What a virtual environment's own start-up files import, which is not ours."""
+    code = "import sys; print(*{m.partition('.')[0] for m in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
 @pytest.mark.parametrize("arguments", HELP, ids=" ".join)
-def test_help_imports_only_click_and_the_standard_library(arguments: list[str]) -> None:
+def test_help_imports_only_click_and_the_standard_library(
+    arguments: list[str], started: set[str]
+) -> None:
     code = (
         "import sys\n"
         "from rnnprobe.cli import run\n"
@@ -110,14 +120,7 @@ def test_help_imports_only_click_and_the_standard_library(arguments: list[str]) 
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.rsplit("LOADED", 1)[1].split())
-    # What a virtual environment's own start-up files bring is not ours.
-    started = subprocess.run(
-        [sys.executable, "-c", "import sys; print(*{m.partition('.')[0] for m in sys.modules})"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert loaded - set(started.stdout.split()) == {"click", "rnnprobe"}
+    assert loaded - started == {"click", "rnnprobe"}
     assert "Usage: rnnprobe" in done.stdout
 
 

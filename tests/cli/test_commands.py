@@ -33,7 +33,7 @@ def test_tune_ends_with_a_table_a_test_accuracy_and_a_model(
     cli: Cli, values_npz: Path, tmp_path: Path
 ) -> None:
     done = cli(
-        "tune", "--cell", "rnn", "--units", "2..8:x2", "--learning-rate", "0.03", "--trials", "3",
+        "tune", "--cell", "dense", "--units", "2..8:x2", "--learning-rate", "0.03", "--trials", "3",
         "--layers", "1", "--batch-size", "16", "--dropout", "0", "--optimizer", "adam,sgd",
         "--epochs", "3", "--data", values_npz, "--plots", "plots",
     )  # fmt: skip
@@ -52,8 +52,9 @@ def test_tune_ends_with_a_table_a_test_accuracy_and_a_model(
 
 
 def test_the_same_seed_prints_the_same_but_for_times(cli: Cli, values_npz: Path) -> None:
-    arguments = ("tune", "--cell", "gru", "--units", "2,3", "--trials", "2", "--epochs", "1",
-                 "--data", values_npz, "--format", "json", "-q")  # fmt: skip
+    arguments = ("tune", "--cell", "gru", "--units", "2,3", "--layers", "1", "--dropout", "0",
+                 "--optimizer", "adam", "--trials", "2", "--epochs", "1", "--data", values_npz,
+                 "--format", "json", "-q")  # fmt: skip
     documents = []
     for _ in range(2):
         document = json.loads(cli(*arguments).out)
@@ -66,9 +67,10 @@ def test_the_same_seed_prints_the_same_but_for_times(cli: Cli, values_npz: Path)
 
 
 def test_the_command_that_tune_prints_trains_the_same_model(cli: Cli, values_npz: Path) -> None:
-    done = cli("tune", "--cell", "gru", "--units", "2..5:+1", "--dropout", "0.2", "--trials", "5",
-               "--epochs", "9", "--batch-size", "8", "--data", values_npz, "--format", "json",
-               "--model-out", "tuned.keras", "-q", "--limit-examples", "60")  # fmt: skip
+    done = cli("tune", "--cell", "gru", "--units", "2,3", "--dropout", "0.2", "--layers", "1",
+               "--optimizer", "adam", "--trials", "5", "--epochs", "9", "--batch-size", "8",
+               "--data", values_npz, "--format", "json", "--model-out", "tuned.keras", "-q",
+               "--limit-examples", "60")  # fmt: skip
     findings = json.loads(done.out)["findings"]
     program, *arguments = shlex.split(findings["again"])
     assert program == "rnnprobe"

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from conftest import Cli
 
-GRID = ["sweep", "--cell", "rnn", "--units", "2,3,4", "--learning-rate", "0.01,0.03"]
+# Most of what a sweep does hangs on no cell; this one is ready in a fifth of the time of another.
+GRID = ["sweep", "--cell", "dense", "--units", "2,3,4", "--learning-rate", "0.01,0.03"]
 MARK = "RNNPROBE_TEST_MARK"
 
 
@@ -82,7 +83,7 @@ def test_the_pivot_and_what_follows_from_it(cli: Cli, grid: list[str], tmp_path:
         "Best on validation: units", "the best of 6 cells", "Its test accuracy: ",
         "Run again with fresh seeds: units", "(n = 1); ", "Best learning rate by units:",
         "exact analysis of variance of the complete factorial, 12 runs",
-        "`rnnprobe train --cell rnn --units", "Accuracy against time",
+        "`rnnprobe train --cell dense --units", "Accuracy against time",
         "| Train 1 | Train 2 | Test |",
     ):  # fmt: skip
         assert said in squeezed(result.out), said
@@ -105,6 +106,7 @@ def test_csv_has_a_row_a_cell_and_json_every_run(cli: Cli, grid: list[str]) -> N
 
 
 def test_the_same_bytes_whatever_the_number_of_workers(cli: Cli, grid: list[str]) -> None:
+    grid += ["--cell", "rnn", "--units", "2,3"]
     results = [cli(*grid, "--format", "csv", "-q", "--workers", n).out for n in (1, 2)]
     assert rows(results[0]) == rows(results[1])
 
@@ -162,7 +164,7 @@ def test_wrong_use_is_one_line(cli: Cli, values_npz: Path, arguments: list[str],
 
 def test_data_with_one_validation_example_has_a_report(cli: Cli, values_npz: Path) -> None:
     arguments = ["--data", values_npz, "--limit-examples", 1, "--epochs", 1, "-q"]
-    result = cli("sweep", "--cell", "rnn", "--units", "2,3", *arguments)
+    result = cli("sweep", "--cell", "dense", "--units", "2,3", *arguments)
     assert result.status == 0
     assert "Cannot be told from it: 1 of 1 other cell" in result.out
 
@@ -199,7 +201,7 @@ def test_a_run_folder_is_resumed_by_its_name_alone_and_refuses_other_axes(
 
 
 def test_a_bayesian_search_is_resumed_with_the_workers_it_had(cli: Cli, values_npz: Path) -> None:
-    arguments = ["--cell", "rnn", "--units", "2..9:+1", "--layers", "1", "--dropout", "0"]
+    arguments = ["--cell", "dense", "--units", "2..9:+1", "--layers", "1", "--dropout", "0"]
     arguments += ["--tuner", "bayesian", "--trials", 5, "--epochs", 1, "--workers", 3]
     whole = cli("tune", *arguments, "--data", values_npz, "--run-dir", "run", "--format", "csv")
     path = Path("run/results.jsonl")
@@ -224,7 +226,7 @@ def test_a_parent_that_is_killed_leaves_no_children_and_is_resumed(
         ))  # fmt: skip
         process.kill()
         process.communicate()
-        wait_for(lambda mark=mark: not family(mark), 10)
+        wait_for(lambda mark=mark: not family(mark))
     before = lines(run)
     assert 8 <= before < 18
     resumed = cli(*arguments, "--resume")
@@ -258,19 +260,21 @@ def test_the_models_of_a_sweep_are_kept_where_asked_for(cli: Cli, values_npz: Pa
 def test_ctrl_c_prints_what_there_is_and_says_how_to_go_on(
     values_npz: Path, tmp_path: Path
 ) -> None:
-    grid = [*GRID, "--data", str(values_npz), "--epochs", "400", "--run-dir", "run"]
+    # Examples in one batch are soon done, one by one a run takes a minute: none ends by itself.
+    grid = [*GRID, "--data", str(values_npz), "--epochs", "800", "--run-dir", "run"]
+    grid += ["--batch-size", "96,1"]
     mark = f"{os.getpid()}-interrupted"
     process = start(grid, tmp_path, mark)
     wait_for(lambda: lines(tmp_path / "run") >= 1)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: all processes get it
     started = time.monotonic()
-    out, err = process.communicate(timeout=20)
-    assert time.monotonic() - started < 2
+    out, err = process.communicate(timeout=60)
+    assert time.monotonic() - started < 10
     assert process.returncode == 130
     assert "runs are missing; `rnnprobe sweep --run-dir run --resume` makes them" in out
     assert err.rstrip().endswith("To go on: rnnprobe sweep --run-dir run --resume")
     assert "Traceback" not in err
-    wait_for(lambda: not family(mark), 5)
+    wait_for(lambda: not family(mark))
 
 
 def test_ctrl_c_before_the_first_run_ends_is_clean(values_npz: Path, tmp_path: Path) -> None:
@@ -278,7 +282,7 @@ def test_ctrl_c_before_the_first_run_ends_is_clean(values_npz: Path, tmp_path: P
     process = start([*GRID, "--data", str(values_npz), "--run-dir", "run"], tmp_path, mark)
     wait_for((tmp_path / "run" / "experiment.json").exists)
     os.killpg(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in err
-    wait_for(lambda: not family(mark), 5)
+    wait_for(lambda: not family(mark))

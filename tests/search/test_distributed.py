@@ -16,6 +16,7 @@ from pathlib import Path
 
 import keras_tuner
 import pytest
+from conftest import Cli
 
 from rnnprobe import ModelSpec, SearchSpace, SequenceDataset, TrainSpec, load_dataset, sweep
 from rnnprobe.errors import TrainingError
@@ -26,11 +27,12 @@ from rnnprobe.search.task import TrialTask, dead_run
 from rnnprobe.search.worker import work
 
 UNITS = (2, 3, 4, 5)
+# Who trains what hangs on no cell; this one is ready in a fifth of the time of a recurrent one.
 CHIEF = """
 import sys, rnnprobe
 data, address, run, lease, epochs = sys.argv[1:]
 swept = rnnprobe.sweep(
-    rnnprobe.load_dataset(data), rnnprobe.SearchSpace(cell="rnn", units=[2, 3, 4, 5]), repeats=2,
+    rnnprobe.load_dataset(data), rnnprobe.SearchSpace(cell="dense", units=[2, 3, 4, 5]), repeats=2,
     epochs=int(epochs),
     execution=rnnprobe.Execution(
         listen=address, run_dir=__import__("pathlib").Path(run), resume=True, lease=float(lease),
@@ -98,26 +100,27 @@ def table(result: SweepResult) -> list[object]:
 
 
 def expected(values_npz: Path, epochs: int) -> list[object]:
-    space = SearchSpace(cell="rnn", units=UNITS)
+    space = SearchSpace(cell="dense", units=UNITS)
     return table(sweep(load_dataset(values_npz), space, repeats=2, epochs=epochs))
 
 
 def test_workers_make_the_table_that_one_machine_makes(
-    values_npz: Path, address: str, processes: Processes, tmp_path: Path
+    values_npz: Path, address: str, processes: Processes, cli: Cli
 ) -> None:
-    grid = ["sweep", "--cell", "rnn", "--units", "2,3,4,5", "--repeats", 2, "--epochs", 2]
+    grid = ["sweep", "--cell", "rnn", "--units", "2,3", "--learning-rate", "0.01,0.03"]
+    grid += ["--repeats", 2, "--epochs", 2]
     grid += ["--data", values_npz, "--format", "csv"]
     chief = processes.start("-m", "rnnprobe", *grid, "--listen", address)
     workers = [processes.start("-m", "rnnprobe", "worker", address, "--workers", 1) for _ in "ab"]
-    assert chief.wait(90) == 0, processes.said(chief)
+    assert chief.wait(180) == 0, processes.said(chief)
     assert "run 8 of 8" in processes.said(chief)
     assert processes.said(chief).count(" joined") == 2
     for worker in workers:
-        assert worker.wait(30) == 0, processes.said(worker)
+        assert worker.wait(60) == 0, processes.said(worker)
         assert "The sweep is over;" in processes.said(worker)
-    alone = processes.start("-m", "rnnprobe", *grid)
-    assert alone.wait(60) == 0
-    texts = [processes.said(process, "stdout") for process in (chief, alone)]
+    alone = cli(*grid)
+    assert alone.status == 0
+    texts = [processes.said(chief, "stdout"), alone.out]
     tables = [list(csv.DictReader(io.StringIO(text))) for text in texts]
     for row in (*tables[0], *tables[1]):
         del row["seconds"]
@@ -130,15 +133,16 @@ def test_a_killed_workers_trial_goes_to_another(
     from rnnprobe import load_sweep
 
     run = tmp_path / "run"
-    chief = processes.start("-c", CHIEF, values_npz, address, run, 5, 150)
-    first = processes.start("-m", "rnnprobe", "worker", address, "--workers", 1)
-    wait_for(lambda: "RUN" in processes.said(chief))
+    chief = processes.start("-c", CHIEF, values_npz, address, run, 5, 200)
+    first, second = (
+        processes.start("-m", "rnnprobe", "worker", address, "--workers", 1) for _ in "ab"
+    )
+    wait_for(lambda: processes.said(chief).count(" joined") == 2)
     os.killpg(first.pid, signal.SIGKILL)
-    second = processes.start("-m", "rnnprobe", "worker", address, "--workers", 2)
-    assert chief.wait(90) == 0, processes.said(chief)
+    assert chief.wait(180) == 0, processes.said(chief)
     assert "is not heard of; its trial is given to another" in processes.said(chief)
-    assert second.wait(30) == 0
-    assert table(load_sweep(run)) == expected(values_npz, 150)
+    assert second.wait(60) == 0
+    assert table(load_sweep(run)) == expected(values_npz, 200)
 
 
 def test_a_restarted_chief_goes_on_with_the_workers_of_before(
@@ -155,8 +159,8 @@ def test_a_restarted_chief_goes_on_with_the_workers_of_before(
     chief.wait()
     done = (run / "results.jsonl").read_bytes().count(b"\n")
     again = processes.start(*arguments)
-    assert again.wait(90) == 0, processes.said(again)
-    assert worker.wait(30) == 0, processes.said(worker)
+    assert again.wait(180) == 0, processes.said(again)
+    assert worker.wait(60) == 0, processes.said(worker)
     assert processes.said(again).count("RUN") == 8 - done
     assert table(load_sweep(run)) == expected(values_npz, 60)
 
@@ -168,25 +172,22 @@ def test_a_chief_whose_workers_are_gone_ends_and_says_so(
     worker = processes.start("-m", "rnnprobe", "worker", address)
     wait_for(lambda: " joined" in processes.said(chief))
     os.killpg(worker.pid, signal.SIGKILL)
-    assert chief.wait(30) == 1
+    assert chief.wait(60) == 1
     assert "All workers are gone: none was heard of for 2 s" in processes.said(chief)
 
 
 def test_other_data_and_an_absent_chief_are_refused(
-    values_npz: Path, address: str, processes: Processes, tmp_path: Path
+    values_npz: Path, address: str, processes: Processes, cli: Cli, tmp_path: Path
 ) -> None:
     chief = processes.start("-c", CHIEF, values_npz, address, tmp_path / "run", 5, 2)
     wait_for(lambda: "listening" in processes.said(chief))
-    wrong = processes.start("-m", "rnnprobe", "worker", address, "--data", "mnist-5k")
-    assert wrong.wait(60) == 2
-    said = processes.said(wrong)
-    assert "Error: The data set 'mnist-5k' has the digest" in said
-    assert "Traceback" not in said
-    taken = processes.start(
-        "-m", "rnnprobe", "sweep", "--data", values_npz, "--listen", address
-    )  # fmt: skip
-    assert taken.wait(60) == 2
-    assert "Cannot listen on" in processes.said(taken)
+    wrong = cli("worker", address, "--data", "mnist-5k")
+    assert wrong.status == 2
+    assert "Error: The data set 'mnist-5k' has the digest" in wrong.err
+    assert "Traceback" not in wrong.err
+    taken = cli("sweep", "--data", values_npz, "--listen", address)
+    assert taken.status == 2
+    assert "Cannot listen on" in taken.err
     chief.kill()
     with pytest.raises(TrainingError, match=f"The chief at {address} does not answer for 1 s"):
         work(address, patience=1.0, say=lambda text: None)
