@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from rnnprobe.statistics import (
     Interval,
     additive_shares,
     compare_configurations,
+    compare_means,
     factorial_shares,
     holm,
     median_interval,
@@ -179,3 +181,17 @@ def test_the_interval_of_a_median_covers_it_as_the_binomial_says(size: int) -> N
 def test_five_values_are_too_few_for_an_interval_of_their_median() -> None:
     assert median_interval(np.arange(5)) is None
     assert median_interval(np.array([])) is None
+
+
+@pytest.mark.parametrize("first", [[0.2, 0.5, 0.3], [0.25, 0.25], [1 / 3] * 2])
+def test_means_are_compared_as_welch_does_also_where_one_group_is_constant(
+    first: list[float],
+) -> None:
+    second = [0.41667, 0.5, 0.6, 0.3]
+    found = compare_means(first, second)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of a constant group
+        expected = stats.ttest_ind(first, second, equal_var=False)
+    assert found is not None
+    assert found.p_value == pytest.approx(expected.pvalue)
+    assert found.interval == pytest.approx(tuple(expected.confidence_interval(0.95)))
