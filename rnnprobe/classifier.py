@@ -87,6 +87,11 @@ class KerasClassifier:
         self._gradients: dict[tuple[type[Loss], bool], Callable[..., Any]] = {}
 
     @property
+    def head(self) -> Any:
+        """The layer whose softmax, or single sigmoid, is left out for the logits; None if none."""
+        return self._head
+
+    @property
     def num_classes(self) -> int:
         """The number of classes."""
         if self._width is None:

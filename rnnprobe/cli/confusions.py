@@ -100,7 +100,7 @@ def _check_options(models: tuple[Path, ...], options: dict[str, Any]) -> None:
     if len(models) != 1 and what is not None:
         raise click.UsageError("--what is asked of one MODEL alone.")
     source = click.get_current_context().get_parameter_source("seed")
-    if len(models) > 1 and source != ParameterSource.DEFAULT:
+    if len(models) > 1 and source == ParameterSource.COMMANDLINE:
         raise click.UsageError("--seed is of no use for several MODELs; leave it out.")
     if options["folds"] is not None and "labels" not in (what or ()):
         raise click.UsageError("--folds goes with --what labels.")

@@ -96,7 +96,7 @@ def _parts(models: Sequence[Path], options: dict[str, Any]) -> tuple[str, ...]:
     parts = tuple(name for name in PARTS if name in (what or default))
     source = click.get_current_context().get_parameter_source("seed")
     given = [f"--{name}" for name in ("pair", "example") if options[name] is not None]
-    given += ["--seed"] if source != ParameterSource.DEFAULT else []
+    given += ["--seed"] if source == ParameterSource.COMMANDLINE else []
     if given and "attribution" not in parts:
         raise click.UsageError(f"{given[0]} goes with --what attribution, of one MODEL.")
     if options["export"] is not None and parts == ("weights",):

@@ -43,9 +43,10 @@ class GradientSummary(NamedTuple):
     takes as they are; no logarithm is taken of them.
 
     Args:
-        without_steps: How many examples have no step that counts; they take no part.
+        without_steps: How many examples have no step that the layer reads; they take no part.
         without_gradient: How many have a gradient of 0, or not a finite one, at the step read
-            last; they take no part either, having nothing to compare with.
+            last; they take no part either, having nothing to compare with. It is 0 also where a
+            model returns probabilities that are rounded to 0 or 1.
         lengths: Least and most steps of the examples that `ratio` is of; None of none.
         ratio: Of the norm at the step read first to that at the step read last, of examples of at
             least two steps.
@@ -110,7 +111,7 @@ def summarize(norms: Array, counted: Array, *, backwards: bool) -> GradientSumma
     Args:
         norms: float (num_examples, num_steps), at least 0; may be infinite or NaN, which both
             count as beyond what is finite.
-        counted: bool (num_examples, num_steps), the steps that count.
+        counted: bool (num_examples, num_steps), the steps that the layer reads.
         backwards: Whether the steps are read from the last to the first.
 
     Example:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from rnnprobe.errors import ModelError
 from rnnprobe.inspection._layers import Place
@@ -11,23 +11,24 @@ _TOLERANCE = {"float32": 1e-5, "float64": 1e-5}
 _HALF = 1e-2  # of float16 and bfloat16
 
 
-def check_replay(deviations: Mapping[str, float], places: Sequence[Place]) -> None:
+def check_replay(deviations: Sequence[tuple[str, float]], places: Sequence[Place]) -> None:
     """Refuse what was seen in a replay that is not the model.
 
     Args:
-        deviations: Of each layer that was stepped, by its path, the largest difference between its
-            outputs there and those of the model, as share of their size where that is above 1.
+        deviations: Of each call of a layer that was stepped its path, and the largest difference
+            between its outputs there and those of the model, as share of their size where that is
+            above 1.
         places: The layers of the model.
 
     Raises:
         ModelError: A difference is above 1e-5, in half precision 1e-2, or no number.
     """
-    for place in places:
-        apart = deviations.get(place.path, 0.0)
-        tolerance = _TOLERANCE.get(place.layer.compute_dtype, _HALF)
+    dtypes = {place.path: place.layer.compute_dtype for place in places}
+    for path, apart in deviations:
+        tolerance = _TOLERANCE.get(dtypes[path], _HALF)
         if not apart <= tolerance:
             raise ModelError(
-                f"The cell of the layer '{place.path}', stepped with its saved weights, gives "
+                f"The cell of the layer '{path}', stepped with its saved weights, gives "
                 f"other outputs than the model itself (by {apart:.2g}, at most {tolerance:g} is "
                 "expected), so nothing is told of its gates and gradients; leave them out by "
                 "--what activations,weights,decisions,attribution."

@@ -8,6 +8,7 @@ read. What comes out is compared with what the layer itself returns.
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 import itertools
 from collections.abc import Callable, Iterator, Sequence
@@ -21,10 +22,8 @@ from rnnprobe.inspection._layers import Place
 
 SIGMOID, TANH = (0.1, 0.9), (-0.9, 0.9)
 _LIMITS = {"sigmoid": SIGMOID, "hard_sigmoid": SIGMOID, "tanh": TANH, "softsign": TANH}
-_CALLS = tuple(
-    layer.call
-    for layer in (keras.layers.RNN, keras.layers.LSTM, keras.layers.GRU, keras.layers.SimpleRNN)
-)
+_LAYERS = (keras.layers.RNN, keras.layers.LSTM, keras.layers.GRU, keras.layers.SimpleRNN)
+_CALLS = tuple(layer.call for layer in _LAYERS)
 
 Limits = tuple[float, float] | None
 Tap = Callable[[Any], Any]
@@ -59,6 +58,7 @@ class Tapped(NamedTuple):
         name: `hidden state`, `cell state`, or `state` of a cell whose formula is not known here.
         backwards: Whether the layer reads the sequence from its end.
         counted: As for `Traced`.
+        is_total: Whether the gradient is the total derivative; elsewhere it is 0.
     """
 
     path: str
@@ -66,6 +66,7 @@ class Tapped(NamedTuple):
     name: str
     backwards: bool
     counted: Any
+    is_total: bool
 
 
 class Stepped(NamedTuple):
@@ -94,6 +95,7 @@ class _Cell(NamedTuple):
     states: list[Any]
     state_names: tuple[str, ...]
     signals: dict[str, tuple[Limits, Any]]
+    is_total: bool
 
 
 def why_not(layer: keras.layers.Layer) -> str | None:
@@ -210,12 +212,12 @@ def _opened(
     cell, sizes = layer.cell, _sizes(layer.cell)
     ends = list(itertools.accumulate(sizes, initial=-sum(sizes)))[:-1]
 
-    def call(inputs: Any, states: Any, *arguments: Any, **options: Any) -> Any:
-        del arguments, options  # `training`, which is False
+    def call(inputs: Any, states: Any, **options: Any) -> Any:
         nudges: list[Any] = [0] * len(sizes)
         if is_tapped:
             inputs, *nudges = ops.split(inputs, [inputs.shape[-1] + end for end in ends], axis=-1)
-        cells[:] = _step(cell, path, inputs, keras.tree.flatten(states), nudges, own_call)
+        own = functools.partial(own_call, **options)  # `training`, where the cell takes it
+        cells[:] = _step(cell, path, inputs, keras.tree.flatten(states), nudges, own)
         values = [value for one in cells for _, value in one.signals.values()]
         new_states = [state for one in cells for state in one.states]
         output = ops.concatenate([cells[-1].output, *values], axis=-1)
@@ -247,16 +249,15 @@ def _step(
         path: Its path.
         inputs: float (batch, num_features).
         states: One float (batch, size) a state.
-        nudges: What is added to each new state.
-        own_call: The cell's own formula.
+        nudges: What is added to each new state, where that is soon enough.
+        own_call: The cell's own formula, of inputs and states.
     """
     if type(cell) is keras.layers.StackedRNNCells:
         found: list[_Cell] = []
         for one in cell.cells:
             number, done = len(_sizes(one)), sum(len(before.states) for before in found)
-            mine = slice(done, done + number)
-            name = f"{path}/{one.name}"
-            found += _step(one, name, inputs, states[mine], nudges[mine], one.call)
+            mine, name = slice(done, done + number), f"{path}/{one.name}"
+            found += _step(one, name, inputs, states[mine], nudges[mine], one)
             inputs = found[-1].output
         return found
     formula = _FORMULAS.get(type(cell).call)
@@ -264,7 +265,7 @@ def _step(
         return [_unknown(cell, path, inputs, states, nudges, own_call)]
     new_states, signals = formula(cell, inputs, states, nudges)
     names = tuple(name for name in signals if name.endswith(" state"))
-    return [_Cell(path, type(cell).__name__, new_states[0], new_states, names, signals)]
+    return [_Cell(path, type(cell).__name__, new_states[0], new_states, names, signals, True)]
 
 
 def _lstm(
@@ -330,8 +331,7 @@ def _simple(
     sums = ops.matmul(inputs, cell.kernel) + ops.matmul(states[0], cell.recurrent_kernel)
     if cell.use_bias:
         sums = sums + cell.bias
-    hidden = sums if cell.activation is None else cell.activation(sums)
-    hidden = hidden + nudges[0]
+    hidden = cell.activation(sums) + nudges[0]
     return [hidden], {"hidden state": (limits_of(cell.activation), hidden)}
 
 
@@ -350,17 +350,19 @@ def _unknown(
     nudges: list[Any],
     own_call: Callable[..., Any],
 ) -> _Cell:
-    """Step a cell by its own formula: its states can be seen and tapped, its gates cannot."""
+    """Step a cell by its own formula: its states can be seen, its gates cannot."""
     given = keras.tree.pack_sequence_as(cell.state_size, states)
     output, after = own_call(inputs, given if isinstance(given, list | tuple) else [given])
-    new_states, number = [], len(states)
-    signals: dict[str, tuple[Limits, Any]] = {}
-    for place, (state, nudge) in enumerate(zip(keras.tree.flatten(after), nudges, strict=True), 1):
-        nudged = state + nudge
-        output = nudged if output is state else output
-        new_states.append(nudged)
-        signals["state" if number == 1 else f"state {place}"] = (None, nudged)
-    return _Cell(path, type(cell).__name__, output, new_states, tuple(signals), signals)
+    new_states = keras.tree.flatten(after)
+    # After the step is too late to change a state that the cell made other things of within it.
+    is_total = len(new_states) == 1 and output is new_states[0]
+    if is_total:
+        output = new_states[0] = output + nudges[0]
+    number = len(new_states)
+    names = ("state",) if number == 1 else tuple(f"state {i + 1}" for i in range(number))
+    seen: list[tuple[Limits, Any]] = [(None, state) for state in new_states]
+    signals = dict(zip(names, seen, strict=True))
+    return _Cell(path, type(cell).__name__, output, new_states, names, signals, is_total)
 
 
 def _deviation(
@@ -384,17 +386,15 @@ def _deviation(
 def _traced(
     layer: keras.layers.RNN, cells: Sequence[_Cell], signals: Sequence[Any], mask: Any
 ) -> Iterator[Traced]:
-    values = iter(signals)
+    values = (ops.flip(one, axis=1) if layer.go_backwards else one for one in signals)
     for cell in cells:
         kind = type(layer).__name__ if len(cells) == 1 else cell.kind
         for name, (limits, _) in cell.signals.items():
-            value = next(values)
-            value = ops.flip(value, axis=1) if layer.go_backwards else value
-            yield Traced(cell.path, kind, name, limits, value, mask)
+            yield Traced(cell.path, kind, name, limits, next(values), mask)
 
 
 def _tapped(layer: keras.layers.RNN, cells: Sequence[_Cell], mask: Any) -> Iterator[Tapped]:
     for cell in cells:
         kind = type(layer).__name__ if len(cells) == 1 else cell.kind
         for name in cell.state_names:
-            yield Tapped(cell.path, kind, name, layer.go_backwards, mask)
+            yield Tapped(cell.path, kind, name, layer.go_backwards, mask, cell.is_total)

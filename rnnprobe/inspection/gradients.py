@@ -18,11 +18,15 @@ from rnnprobe.errors import DataError, ModelError
 from rnnprobe.inspection._gradient_statistics import GradientSummary, summarize
 from rnnprobe.inspection._layers import Place, batch_size, call_path, walk
 from rnnprobe.inspection._replay_check import check_replay
-from rnnprobe.inspection._stepping import Stepped, steppable, stepping, why_not
+from rnnprobe.inspection._stepping import Stepped, Tapped, steppable, stepping, why_not
 from rnnprobe.losses import LogOdds
 from rnnprobe.records import Array
 
 _COPIES = 15  # of a unit's float that the tape keeps of a step
+_WITHIN = (
+    "the cell's own formula may make its output, or another state, from it within the step, which "
+    "cannot be tapped"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +49,10 @@ class GradientFlow:
         log_odds_norms: float32 (num_examples, num_steps), Euclidean norm of the derivative of the
             log-odds; steps in the order of the input.
         doubt: float64 (num_examples,), the probability of all other classes than the true one.
-        counted: bool (num_examples, num_steps), the steps that count.
+        counted: bool (num_examples, num_steps), the steps that the layer reads: those of its own
+            mask, all of them where it has none.
+        padding_read: In how many examples some of these are steps at which the input is padding;
+            0 where the layer has not as many steps as the input.
     """
 
     path: str
@@ -55,6 +62,7 @@ class GradientFlow:
     log_odds_norms: Array
     doubt: Array
     counted: Array
+    padding_read: int = 0
 
     @property
     def norms(self) -> Array:
@@ -73,7 +81,7 @@ class GradientsThroughTime(NamedTuple):
     Args:
         flows: One a state, in the order in which the model calls the layers; empty where the model
             has no recurrent layer, or none that can be stepped.
-        left_out: (path, reason) of each recurrent layer that has no gradients here.
+        left_out: (path, reason) of each recurrent layer, or cell, that has no gradients here.
     """
 
     flows: tuple[GradientFlow, ...]
@@ -90,14 +98,18 @@ def gradients_through_time(
     where the last output alone is read, it is 0 before the last step, however well the layer
     remembers. The model runs as it predicts, without dropout.
 
+    Of a cell of the user's own a state is followed that stands alone and is the output itself. From
+    any other the cell may make its output, or another state, before the step is over, which
+    nothing added after the step shows; `left_out` names it.
+
     Args:
         classifier: The model; without a recurrent layer there is nothing to return, which is no
             error.
         x: float32 (num_examples, num_steps, num_features) or int32 (num_examples, num_steps).
         y: int (num_examples,), true classes.
-        mask: bool (num_examples, num_steps), True at the steps that count; None: all. Steps that
-            the layer is told to skip do not count either, nor, where it has as many steps as the
-            input, what `counted_steps` knows as padding.
+        mask: bool (num_examples, num_steps), True at the steps that count; None: all. A layer
+            that the model does not tell to skip the others reads them, and the gradient goes
+            through them: they are steps as all others then, and `padding_read` tells of them.
 
     Raises:
         DataError: There are no examples, they do not fit the model, or a label is no class of it.
@@ -133,12 +145,7 @@ def gradients_through_time(
     found: list[Stepped] = []
     batches = _batches(classifier, stepped_places, found, x, y, mask)
     norms, masks, doubt, deviations = _gathered(batches)
-    largest: dict[str, float] = {}
-    for call, deviation in zip(found, deviations, strict=True):
-        largest[call.layer] = float(np.maximum(largest.get(call.layer, 0.0), deviation))
-    check_replay(largest, places)
-    paths = _paths(found)
-    tapped = [state for call in found for state in call.tapped]
+    check_replay([(c.layer, float(d)) for c, d in zip(found, deviations, strict=True)], places)
     flows = tuple(
         GradientFlow(
             path,
@@ -147,11 +154,17 @@ def gradients_through_time(
             state.backwards,
             values,
             doubt,
-            counted & steps if counted.shape == steps.shape else counted,
+            counted,
+            _padding_read(counted, steps),
         )
-        for path, state, values, counted in zip(paths, tapped, norms, masks, strict=True)
+        for (path, state), values, counted in zip(_followed(found), norms, masks, strict=True)
     )
     return GradientsThroughTime(flows, tuple(_left_out(places, found)))
+
+
+def _padding_read(counted: Array, steps: Array) -> int:
+    """Return in how many examples a layer reads steps that are not among those that count."""
+    return int((counted & ~steps).any(axis=1).sum()) if counted.shape == steps.shape else 0
 
 
 def _batches(
@@ -175,11 +188,13 @@ def _batches(
             return ops.sum(slope * logits), logits
 
         _, gradients, logits = tapped_gradients(log_odds)
+        tapped = [state for call in found for state in call.tapped]
+        total = [pair for pair in zip(gradients, tapped, strict=True) if pair[1].is_total]
+        norms = [_norm(gradient) for gradient, _ in total]
         masks = [
-            ops.ones(ops.shape(norm)[:2], "bool") if state.counted is None else state.counted
-            for norm, state in zip(gradients, (s for c in found for s in c.tapped), strict=True)
+            ops.ones(ops.shape(norm), "bool") if state.counted is None else state.counted
+            for norm, (_, state) in zip(norms, total, strict=True)
         ]
-        norms = [_norm(gradient) for gradient in gradients]
         return norms, masks, logits, [call.deviation for call in found]
 
     size = batch_size(places, x.shape[1], _COPIES, classifier.batch_size)
@@ -224,13 +239,17 @@ def _gathered(
     )
 
 
-def _paths(found: Sequence[Stepped]) -> Iterator[str]:
-    """Yield the path of each tapped state, numbered where a layer is called again."""
+def _states(found: Sequence[Stepped]) -> Iterator[tuple[str, Tapped]]:
+    """Yield each tapped state with its path, numbered where a layer is called again."""
     calls: dict[str, int] = {}
     for call in found:
         calls[call.layer] = calls.get(call.layer, 0) + 1
         for state in call.tapped:
-            yield call_path(state.path, calls[call.layer])
+            yield call_path(state.path, calls[call.layer]), state
+
+
+def _followed(found: Sequence[Stepped]) -> Iterator[tuple[str, Tapped]]:
+    return ((path, state) for path, state in _states(found) if state.is_total)
 
 
 def _left_out(places: Sequence[Place], found: Sequence[Stepped]) -> Iterator[tuple[str, str]]:
@@ -243,3 +262,9 @@ def _left_out(places: Sequence[Place], found: Sequence[Stepped]) -> Iterator[tup
             )
         if reason is not None:
             yield place.path, reason
+    partial: dict[str, list[str]] = {}
+    for path, state in _states(found):
+        if not state.is_total:
+            partial.setdefault(path, []).append(state.name)
+    for path, names in partial.items():
+        yield path, f"{', '.join(names)}: {_WITHIN}"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -12,32 +10,18 @@ import numpy as np
 from keras import ops
 
 from rnnprobe._batches import to_array
-from rnnprobe._signature import activated_head
-from rnnprobe._tracing import replaced, traced_apart
 from rnnprobe.classifier import KerasClassifier
 from rnnprobe.errors import ModelError
-from rnnprobe.inspection._layers import Place, batch_size, call_path, walk
+from rnnprobe.inspection._layers import Place, batch_size, walk
 from rnnprobe.inspection._moments import Moments, reduced
 from rnnprobe.inspection._replay_check import check_replay
-from rnnprobe.inspection._stepping import (
-    Limits,
-    Stepped,
-    limits_of,
-    steppable,
-    stepping,
-    why_not,
-)
+from rnnprobe.inspection._stepping import Stepped, steppable, stepping, why_not
+from rnnprobe.inspection._watching import PASSING, Seen, Watch, gates_seen
 from rnnprobe.inspection.signals import Signal
 from rnnprobe.records import Array
 
-_PASSING = (
-    keras.layers.Dropout, keras.layers.SpatialDropout1D, keras.layers.SpatialDropout2D,
-    keras.layers.GaussianDropout, keras.layers.GaussianNoise, keras.layers.AlphaDropout,
-    keras.layers.ActivityRegularization, keras.layers.Flatten, keras.layers.Reshape,
-    keras.layers.Permute, keras.layers.RepeatVector, keras.layers.Masking, keras.layers.Identity,
-)  # fmt: skip
-_ACTIVATIONS = {"Softmax": keras.activations.softmax, "ReLU": keras.activations.relu}
-_COPIES = 25  # of a state's float that a step of a batch needs, gates and reductions together
+_GATE_COPIES = 25  # of a state's float that a step of a batch needs, gates and sums together
+_OUTPUT_COPIES = 8  # of a unit's float where outputs alone are looked at
 
 
 class LeftOut(NamedTuple):
@@ -61,25 +45,16 @@ class Reading(NamedTuple):
         outputs: What the layers return, in the order of their calls.
         gates: Gates and states of the recurrent cells.
         left_out: The layers that were not looked into.
+        all_counted: The layers of which all steps count although the data have padding, since they
+            are not told which do and their steps are not those of the input.
         deviation: The largest difference between a replayed layer and the model's own.
     """
 
     outputs: tuple[Signal, ...]
     gates: tuple[Signal, ...]
     left_out: tuple[LeftOut, ...]
+    all_counted: tuple[str, ...]
     deviation: float
-
-
-class _Seen(NamedTuple):
-    """One signal while the model is traced, as `Signal` will have it."""
-
-    path: str
-    kind: str
-    name: str
-    limits: Limits
-    axis: str | None
-    values: Any
-    counted: Any
 
 
 def read_signals(
@@ -114,174 +89,82 @@ def read_signals(
         [('lstm', 'input gate'), ('lstm', 'forget gate'), ...
     """
     places = walk(classifier.model)
-    open_places = steppable(places) if gates else ()
-    watched = [place for place in places if outputs and _is_watched(place)]
-    head = activated_head(classifier.model)
+    opened = steppable(places) if gates else ()
+    watched = [place for place in places if outputs and not _is_passing(place)]
+    watch = Watch(watched, classifier.head)
     stepped: list[Stepped] = []
-    seen: list[_Seen] = []
+    seen: list[Seen] = []
 
     def body(forward: Any, x: Any, mask: Any, counted: Any, there: Any) -> Any:
         stepped.clear()
-        seen.clear()
-        counted = ops.logical_and(counted, there[:, None])
-        with stepping(open_places, x, stepped), _watching(watched, x, seen, head):
+        with stepping(opened, x, stepped), watch.over(places, x):
             forward(x, mask)
-        seen.extend(_gates(stepped))
-        sums = [reduced(one.values, _which(one, counted, there), one.limits) for one in seen]
+        seen[:] = [*watch.seen, *gates_seen(stepped, watch.other_steps)]
+        sums = [reduced(one.values, one.which(counted, there), one.limits) for one in seen]
         return sums, [one.deviation for one in stepped]
 
     counted = classifier.counted_steps(x, mask)
-    size = batch_size(open_places or places, counted.shape[1], _COPIES, classifier.batch_size)
     totals: list[Moments] = []
-    deviations: list[Array] = []
+    largest = np.zeros(0)
+    size = _size(classifier, places, opened, counted.shape[1])
     for rows, (sums, apart) in classifier.observer(body, batch_size=size)(x, mask, counted):
         parts = [Moments.of(one, len(rows)) for one in sums]
         totals = [a + b for a, b in zip(totals, parts, strict=True)] if totals else parts
-        deviations.append(np.array([to_array(one)[: len(rows)].max() for one in apart]))
-    largest = np.max(deviations, axis=0)
-    check_replay({one.layer: float(d) for one, d in zip(stepped, largest, strict=True)}, places)
-    signals = [
-        Signal.of(one.path, one.kind, one.name, one.limits, one.axis, total)
-        for one, total in zip(seen, totals, strict=True)
-    ]
-    number = len(signals) - sum(len(one.signals) for one in stepped)
+        largest = _largest(largest, apart, len(rows))
+    check_replay([(one.layer, d) for one, d in zip(stepped, largest, strict=True)], places)
+    signals = [Signal.of(*one[:5], total) for one, total in zip(seen, totals, strict=True)]
+    told = [one for one in seen if one.axis is None or one.of_input or one.mask is not None]
+    number = len(watch.seen)
     return Reading(
         tuple(signals[:number]),
         tuple(signals[number:]),
-        tuple(_left_out(places, watched, open_places, seen)),
+        tuple(_left_out(places, watched, opened, seen, classifier.head)),
+        tuple({one.path: None for one in seen if one not in told and not counted.all()}),
         float(largest.max(initial=0.0)),
     )
 
 
-def _is_watched(place: Place) -> bool:
-    return not isinstance(place.layer, (keras.Model, *_PASSING))
+def _size(
+    classifier: KerasClassifier, places: Sequence[Place], opened: Sequence[Place], num_steps: int
+) -> int:
+    """Return how many examples go through at once."""
+    if opened:
+        return batch_size(opened, num_steps, _GATE_COPIES, classifier.batch_size)
+    kept = [place for place in places if getattr(place.layer, "return_sequences", False)]
+    return batch_size(kept, num_steps, _OUTPUT_COPIES, classifier.batch_size)
 
 
-def _gates(stepped: Sequence[Stepped]) -> Iterator[_Seen]:
-    calls: list[str] = []
-    for one in stepped:
-        for signal in one.signals:
-            path = call_path(signal.path, calls.count(one.layer) + 1)
-            yield _Seen(path, *signal[1:4], "steps", *signal[4:])
-        calls.append(one.layer)
+def _largest(before: Array, apart: Sequence[Any], num_rows: int) -> Array:
+    """Return the largest deviation of each call so far."""
+    now = np.array([float(to_array(one)[:num_rows].max()) for one in apart])
+    return np.maximum(before, now) if len(before) else now
 
 
-@contextlib.contextmanager
-def _watching(places: Sequence[Place], home: Any, seen: list[_Seen], head: Any) -> Iterator[None]:
-    """Let layers add what they return to a list, whenever they are called.
-
-    Args:
-        places: The layers.
-        home: A tensor of the graph that is traced.
-        seen: Is added to.
-        head: The layer whose softmax or sigmoid `forward` leaves out; None if there is none.
-    """
-    calls: list[str] = []
-    apart: set[str] = set()
-    with contextlib.ExitStack() as stack:
-        for place in places:
-            activation = _activation_name(place.layer) if place.layer is head else None
-            watched = _watched_call(place, home, seen, calls, apart, activation)
-            stack.enter_context(replaced(place.layer, "call", watched))
-        yield
-    # Keras tries a loop's body once outside of it: that call is not what the layer does.
-    seen[:] = [one for one in seen if one.path.partition(" (call ")[0] not in apart]
-
-
-def _watched_call(
-    place: Place,
-    home: Any,
-    seen: list[_Seen],
-    calls: list[str],
-    apart: set[str],
-    activation: str | None,
-) -> Callable[..., Any]:
-    call = place.layer.call
-    signature = inspect.signature(call)
-    head = f"output before {activation}" if activation else "output"
-
-    def watched(*arguments: Any, **options: Any) -> Any:
-        returned = call(*arguments, **options)
-        given = signature.bind(*arguments, **options).arguments
-        first = (keras.tree.flatten(next(iter(given.values()), None)) or [None])[0]
-        mask = given.get("mask", getattr(first, "_keras_mask", None))
-        path = call_path(place.path, calls.count(place.path) + 1)
-        calls.append(place.path)
-        tensors = [one for one in keras.tree.flatten(returned) if _is_number(one)]
-        if any(traced_apart(one, home) for one in tensors):
-            apart.add(place.path)
-            return returned
-        for number, tensor in enumerate(tensors, start=1):
-            name = head if number == 1 else f"{head} {number}"
-            kind = type(place.layer).__name__
-            values, axis = _as_sequence(place.layer, tensor)
-            seen.append(_Seen(path, kind, name, _limits(place.layer), axis, values, mask))
-        return returned
-
-    return watched
-
-
-def _activation_name(layer: keras.layers.Layer) -> str:
-    is_softmax = isinstance(layer, keras.layers.Softmax)
-    return "softmax" if is_softmax else str(layer.activation.__name__)
-
-
-def _is_number(tensor: Any) -> bool:
-    return keras.backend.is_float_dtype(tensor.dtype) and len(tensor.shape) >= 2
-
-
-def _as_sequence(layer: keras.layers.Layer, tensor: Any) -> tuple[Any, str | None]:
-    """Return what a layer returns as (batch, steps, units), and what its second axis is."""
-    if len(tensor.shape) == 2:
-        return tensor[:, None], None
-    if getattr(layer, "data_format", "channels_last") == "channels_first":
-        tensor = ops.moveaxis(tensor, 1, -1)
-    if getattr(layer, "go_backwards", False):
-        tensor = ops.flip(tensor, axis=1)
-    if len(tensor.shape) == 3:
-        return tensor, "steps"
-    return ops.reshape(tensor, (ops.shape(tensor)[0], -1, tensor.shape[-1])), "positions"
-
-
-def _limits(layer: keras.layers.Layer) -> Limits:
-    """Return what saturates a layer's output; that of LSTM and GRU is bound as its activation."""
-    name = type(layer).__name__
-    return limits_of(_ACTIVATIONS.get(name, getattr(layer, "activation", None)))
-
-
-def _which(one: _Seen, counted: Any, there: Any) -> Any:
-    """Return bool (batch, steps), which values of a signal count."""
-    number = one.values.shape[1]
-    is_in = ops.broadcast_to(there[:, None], ops.shape(one.values)[:2])
-    if one.axis == "steps" and number == counted.shape[1]:
-        is_in = ops.logical_and(is_in, counted)
-    mask = one.counted
-    if one.axis == "steps" and mask is not None and tuple(mask.shape[1:]) == (number,):
-        is_in = ops.logical_and(is_in, ops.cast(mask, "bool"))
-    return is_in
+def _is_passing(place: Place) -> bool:
+    return isinstance(place.layer, (keras.Model, *PASSING))
 
 
 def _left_out(
     places: Sequence[Place],
     watched: Sequence[Place],
     opened: Sequence[Place],
-    seen: Sequence[_Seen],
+    seen: Sequence[Seen],
+    head: keras.layers.Layer | None,
 ) -> Iterator[LeftOut]:
     called = {one.path.partition(" (call ")[0] for one in seen}
+    called |= {path.rpartition("/")[0] for path in called}  # of stacked cells: their layer
     for place in places:
-        kind = type(place.layer).__name__
-        if isinstance(place.layer, _PASSING):
-            yield LeftOut(place.path, kind, "it hands on what it is given")
-        elif why_not(place.layer):
-            yield LeftOut(place.path, kind, str(why_not(place.layer)))
+        reason = why_not(place.layer)
+        if isinstance(place.layer, PASSING):
+            reason = "it hands on what it is given"
+        elif place.layer is head and isinstance(head, keras.layers.Softmax):
+            reason = "what it is given, the logits, is shown with the layer before"
         elif place in watched and place.path not in called:
-            yield LeftOut(
-                place.path,
-                kind,
-                "it is not called, or inside of a loop, or returns no real numbers",
-            )
-        elif place in opened and not any(path.startswith(place.path) for path in called):
-            yield LeftOut(place.path, kind, "it is not called, or inside of a loop")
+            reason = "it is not called, or inside of a loop, or returns no real numbers"
+        elif place in opened and place.path not in called:
+            reason = "it is not called, or inside of a loop"
+        if reason:
+            yield LeftOut(place.path, type(place.layer).__name__, reason)
 
 
 def record_cells(
@@ -311,33 +194,30 @@ def record_cells(
     """
     places = walk(classifier.model)
     opened = steppable(places)
+    watch = Watch((), None)
     stepped: list[Stepped] = []
+    seen: list[Seen] = []
 
     def body(forward: Any, x: Any, mask: Any, counted: Any, there: Any) -> Any:
-        del there
         stepped.clear()
-        with stepping(opened, x, stepped):
+        with stepping(opened, x, stepped), watch.over(places, x):
             forward(x, mask)
-        gates = list(_gates(stepped))
-        seen = ops.ones_like(counted[:, 0], "bool")
-        values = [
-            ops.where(
-                _which(one, counted, seen)[..., None], ops.cast(one.values, "float32"), np.nan
-            )
-            for one in gates
-        ]
-        return values, [one.deviation for one in stepped]
+        seen[:] = gates_seen(stepped, watch.other_steps)
+        counts = [one.which(counted, there)[..., None] for one in seen]
+        values = [ops.cast(one.values, "float32") for one in seen]
+        kept = [ops.where(c, v, np.nan) for c, v in zip(counts, values, strict=True)]
+        return kept, [one.deviation for one in stepped]
 
     if not opened:
         raise ModelError("The model has no recurrent layer whose cell can be stepped.")
     counted = classifier.counted_steps(x, mask)
-    size = batch_size(opened, counted.shape[1], _COPIES, classifier.batch_size)
+    size = batch_size(opened, counted.shape[1], _GATE_COPIES, classifier.batch_size)
     parts: list[list[Array]] = []
     for rows, (values, apart) in classifier.observer(body, batch_size=size)(x, mask, counted):
-        largest = [float(to_array(one)[: len(rows)].max()) for one in apart]
-        check_replay(dict(zip((one.layer for one in stepped), largest, strict=True)), places)
+        largest = _largest(np.zeros(0), apart, len(rows))
+        check_replay([(one.layer, d) for one, d in zip(stepped, largest, strict=True)], places)
         parts.append([to_array(one)[: len(rows)] for one in values])
     found: dict[str, dict[str, Array]] = {}
-    for one, arrays in zip(_gates(stepped), zip(*parts, strict=True), strict=True):
+    for one, arrays in zip(seen, zip(*parts, strict=True), strict=True):
         found.setdefault(one.path, {})[one.name] = np.concatenate(arrays)
     return found

@@ -11,7 +11,7 @@ import keras
 from rnnprobe.classifier import KerasClassifier
 from rnnprobe.confusions.pairs import Confusions, find_confusions
 from rnnprobe.confusions.study import decide_on
-from rnnprobe.errors import DataError
+from rnnprobe.errors import DataError, ModelError
 from rnnprobe.inspection import PARTS
 from rnnprobe.inspection._layers import walk
 from rnnprobe.inspection._stepping import steppable, why_not
@@ -95,7 +95,8 @@ def study_inspection(
     Raises:
         DataError: The part is empty or does not fit the model, or there is no such example or
             mistake.
-        ModelError: A replayed recurrent layer returns something else than the model's own.
+        ModelError: A replayed recurrent layer returns something else than the model's own, or
+            nothing of what was asked for can be told.
 
     Example:
         >>> study = study_inspection(classifier, dataset)          # doctest: +SKIP
@@ -113,7 +114,12 @@ def study_inspection(
 
     def look(looked: tuple[str, ...]) -> dict[str, Any]:
         if "attribution" in looked:
-            return {"explanation": _explain(classifier, split, confusions, example, pair, seed)}
+            try:
+                found = _explain(classifier, split, confusions, example, pair, seed)
+            except ModelError as exc:
+                not_told["attribution"] = str(exc)
+                return {}
+            return {"explanation": found}
         if "weights" in looked:
             model = classifier.model
             return {"weights": read_weights(model), "input_weights": input_rows(model, dataset)}
@@ -133,8 +139,10 @@ def study_inspection(
         looked = tuple(name for name in names if name in left)
         if looked:
             found |= look(looked)
-            if say is not None:
+            if say is not None and not set(looked) & set(not_told):
                 say(looked)
+    if set(not_told) >= set(parts):
+        raise ModelError(" ".join(dict.fromkeys(not_told.values())))
     return InspectionStudy(part, dataset, confusions, not_told, **found)
 
 

@@ -183,8 +183,9 @@ def gates_note(readings: Sequence[Reading]) -> str:
         )
     if any(gate.name == "forget gate" for gate in memory):
         told.append(
-            "Keras starts an LSTM with a forget bias of 1, hence forget gates of about 0.73 and a "
-            "half-life of 2.2 steps: so much openness is no finding about the data."
+            "Keras starts the forget bias of an LSTM at 1 unless told otherwise, which alone opens "
+            "a sigmoid forget gate to 0.73, a half-life of 2.2 steps: so much openness is no "
+            "finding about the data."
         )
     return " ".join(told)
 

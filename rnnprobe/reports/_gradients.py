@@ -229,8 +229,16 @@ def _verdict(model: str, flow: GradientFlow, *, several: bool) -> Finding:
         "overflown": summary.overflown,
         "without_gradient": summary.without_gradient,
         "without_steps": summary.without_steps,
+        "padding_read": flow.padding_read,
     }
-    told = "; ".join([_verdict_text(summary), *_line_texts(summary), *_exceptions(summary)])
+    texts = [_verdict_text(summary), *_line_texts(summary), *_exceptions(summary)]
+    if flow.padding_read:
+        texts.append(
+            "no mask tells it to skip the steps at which the input is padding, which "
+            f"{counted(flow.padding_read, 'example')} {'has' if flow.padding_read == 1 else 'have'}"
+            ": they are in the distances"
+        )
+    told = "; ".join(texts)
     return Finding(key, f"{escape(', '.join(names))}: {told}", value)
 
 
@@ -294,8 +302,9 @@ def _exceptions(summary: GradientSummary) -> list[str]:
         )
     if summary.without_gradient:
         texts.append(
-            f"{counted(summary.without_gradient, 'example')} took no part, with a gradient of 0, "
-            "or no finite one, at the step read last"
+            f"{counted(summary.without_gradient, 'example')} took no part, with a gradient of 0 "
+            "at the step read last, as where the model's own probabilities are rounded to 0 or 1, "
+            "or no finite one"
         )
     if summary.without_steps:
         texts.append(

@@ -127,7 +127,7 @@ def notes(signals: Sequence[Signal]) -> str:
     least, most = min(numbers), max(numbers)
     over = counted(most, "example") if least == most else f"{least:,} to {most:,} examples"
     interval = "one example has no interval" if most < 2 else "intervals are over the examples"
-    told = [f"Over the steps of {over} that count, padding left out; {interval}."]
+    told = [f"Over the steps of {over} that count; {interval}."]
     if any(signal.limits is not None for signal in signals):
         told.append(f"Saturated: {_limits_phrase(signals)} ({_KARPATHY}).")
     told.append("Dead: the same value, to 1e-6, at every step of every example.")
@@ -166,21 +166,30 @@ def dead_finding(signals: Sequence[Signal], key: str) -> Finding | None:
 
 
 def left_out_findings(reading: Reading) -> tuple[Finding, ...]:
-    """Name the layers that were not looked into, by reason; nothing where there are none.
+    """Name the layers that were not looked into, and those of which padding could not be left out.
 
     They concern activations and gates together, so that a report says them once.
 
     Args:
         reading: What `read_signals` returned.
     """
+    findings = []
+    if reading.all_counted:
+        named = ", ".join(map(escape, reading.all_counted))
+        sentence = (
+            f"Padding is left out, but not of {named}: not told which steps count, of steps that "
+            "are not those of the input"
+        )
+        findings.append(Finding("all_counted", sentence, list(reading.all_counted)))
     if not reading.left_out:
-        return ()
+        return tuple(findings)
     by_reason: dict[str, list[str]] = {}
     for one in reading.left_out:
         by_reason.setdefault(one.reason, []).append(f"{escape(one.path)} ({escape(one.kind)})")
     texts = [f"{', '.join(names)}: {escape(reason)}" for reason, names in by_reason.items()]
     value = [one._asdict() for one in reading.left_out]
-    return (Finding("left_out", f"Not looked into: {'; '.join(texts)}", value),)
+    findings.append(Finding("left_out", f"Not looked into: {'; '.join(texts)}", value))
+    return tuple(findings)
 
 
 def even_steps(signal: Signal, most: int) -> list[int]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from conftest import Cli
+from conftest import Cli, write_names
 from keras import layers
 
 from rnnprobe import load_dataset
@@ -121,6 +121,33 @@ def test_a_model_without_a_recurrent_layer_says_what_it_has_not(
         "activations.png", "attribution.png", "first_layer.png", "weights.png",
     ]  # fmt: skip
 
+    alone = cli("inspect", name, "--data", pictures_npz, "--what", "gates,gradients")
+    assert (alone.status, alone.out) == (1, "")
+    assert alone.err.splitlines()[-1] == f"Error: '{name}': The model has no recurrent layer."
+
+
+def test_a_model_that_looks_its_tokens_up_twice_goes_without_attribution(
+    cli: Cli, tmp_path: Path
+) -> None:
+    (tmp_path / "lists").mkdir()
+    dataset = load_dataset(write_names(tmp_path / "lists"))
+    tokens = keras.Input((None,), dtype="int32")
+    two = [layers.Embedding(dataset.num_tokens, 3, mask_zero=True)(tokens) for _ in range(2)]
+    model = keras.Model(tokens, layers.Dense(2)(layers.GRU(3)(layers.Concatenate()(two))))
+    model.save("two.keras")
+    done = cli("inspect", "two.keras", "--data", tmp_path / "lists")
+    assert done.status == 0, done.err
+    assert headings(done.out) == HEADINGS
+    assert "- The model has 2 embeddings, expected one that its tokens pass." in done.out
+
+
+def test_a_seed_of_the_environment_is_no_option_of_the_command_line(
+    cli: Cli, saved_model: Path, values_npz: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RNNPROBE_INSPECT_SEED", "3")
+    done = cli("inspect", saved_model, "--data", values_npz, "--what", "weights")
+    assert done.status == 0, done.err
+
 
 def test_a_bidirectional_model_is_looked_into_both_ways(cli: Cli, values_npz: Path) -> None:
     two = layers.Bidirectional(layers.LSTM(3), name="both")
@@ -134,8 +161,6 @@ def test_a_bidirectional_model_is_looked_into_both_ways(cli: Cli, values_npz: Pa
 
 
 def test_names_are_attributed_by_character(cli: Cli, tmp_path: Path) -> None:
-    from conftest import write_names
-
     folder = tmp_path / "lists"
     folder.mkdir()
     write_names(folder)

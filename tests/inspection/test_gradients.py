@@ -391,6 +391,38 @@ def test_one_step_no_step_and_no_gradient_at_the_last_give_no_ratio() -> None:
     assert nothing(dead) and dead.without_gradient == 7 and not dead.course.number.any()
 
 
+def test_padding_that_is_not_masked_counts_as_the_steps_that_the_layer_reads() -> None:
+    classifier, (x, y) = sequential(layers.GRU(3)), padded()
+    keep = (x != 0).any(axis=2)
+    model = keras.Sequential(
+        [keras.Input((STEPS,)), layers.Embedding(9, 2), *classifier.model.layers]
+    )
+    rng = np.random.default_rng(4)
+    tokens = np.where(keep, rng.integers(1, 9, keep.shape), 0).astype(np.int32)
+    (flow,), _ = gradients_through_time(KerasClassifier(model), tokens, y)
+    assert flow.counted.all() and flow.norms.min() > 0
+    assert flow.padding_read == (~keep).any(axis=1).sum() == 3
+    assert flow.summary.lengths == (STEPS, STEPS) and flow.summary.course.number[0] == len(x)
+    embedded = np.asarray(model.layers[0](tokens))
+    (same_steps,), _ = gradients_through_time(classifier, embedded, y)
+    assert flow.norms == pytest.approx(same_steps.norms, rel=1e-5)
+    assert same_steps.padding_read == 0
+
+
+def test_a_decoder_reads_all_its_steps_however_long_the_input_is() -> None:
+    inputs, mask = keras.Input((STEPS, FEATURES)), keras.Input((STEPS,), dtype="bool")
+    read = layers.GRU(3, name="encoder")(inputs, mask=mask)
+    told = layers.GRU(3, name="decoder")(layers.RepeatVector(STEPS)(read))
+    model = keras.Model([inputs, mask], layers.Dense(CLASSES)(told))
+    x, y = padded()
+    keep = (x != 0).any(axis=2)
+    (encoder, decoder), _ = gradients_through_time(KerasClassifier(model), x, y, keep)
+    assert np.array_equal(encoder.counted, keep) and encoder.padding_read == 0
+    assert encoder.summary.lengths == (4, STEPS)
+    assert decoder.counted.all() and decoder.norms.min() > 0
+    assert decoder.summary.lengths == (STEPS, STEPS)
+
+
 class Own(layers.SimpleRNN):
     def call(self, sequences, initial_state=None, mask=None, training=False):
         return super().call(sequences, initial_state=initial_state, mask=mask)

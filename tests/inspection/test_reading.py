@@ -359,13 +359,13 @@ def test_a_replay_that_is_not_the_model_is_refused() -> None:
 
 def test_the_tolerance_is_that_of_the_layers_precision() -> None:
     places = walk(redrawn(layers.LSTM(3, name="full")))
-    check_replay({"full": 9e-6}, places)
+    check_replay([("full", 9e-6)], places)
     with pytest.raises(ModelError, match="by 2e-05, at most 1e-05"):
-        check_replay({"full": 2e-5}, places)
+        check_replay([("full", 9e-6), ("full", 2e-5)], places)
     with pytest.raises(ModelError, match="by nan"):
-        check_replay({"full": float("nan")}, places)
+        check_replay([("full", float("nan"))], places)
     half = walk(redrawn(layers.LSTM(3, name="half", dtype="mixed_float16")))
-    check_replay({"half": 2e-3}, half)
+    check_replay([("half", 2e-3)], half)
 
 
 def test_a_single_example_has_no_intervals() -> None:
@@ -405,3 +405,91 @@ def test_a_layer_inside_of_a_loop_is_named_and_not_told_by_its_first_step() -> N
     assert [one.path for one in reading.outputs[:2]] == ["looped", "gru"]
     assert [one.path for one in reading.left_out] == ["looped/inner"]
     assert "inside of a loop" in reading.left_out[0].reason
+
+
+def masked_reading(*parts: layers.Layer, shape: tuple[int, ...] = (7, 3)) -> Reading:
+    """Read a model that is told by `Masking` which steps count."""
+    x = np.where(MASK[..., None], values(), 0)
+    return read_signals(KerasClassifier(redrawn(layers.Masking(), *parts, shape=shape)), x)
+
+
+@pytest.mark.filterwarnings("ignore:.*passed an input with a mask")
+def test_steps_that_are_not_those_of_the_input_are_counted_and_named() -> None:
+    valid = masked_reading(layers.Conv1D(4, 3, name="conv"), layers.LSTM(3, name="lstm"))
+    assert valid.outputs[0].count.tolist() == [10] * 5
+    assert valid.all_counted == ("conv", "lstm")
+    same = masked_reading(layers.Conv1D(4, 3, padding="same", name="conv"), layers.LSTM(3))
+    assert same.outputs[0].count.tolist() == [(step < LENGTHS).sum() for step in range(7)]
+    assert same.all_counted == ()
+
+
+def test_a_decoder_reads_all_its_steps_whatever_the_inputs_padding() -> None:
+    inputs = keras.Input((7, 3))
+    state = layers.LSTM(4, name="encoder")(layers.Masking()(inputs))
+    decoded = layers.GRU(3, return_sequences=True, name="decoder")(layers.RepeatVector(7)(state))
+    model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(decoded)))
+    reading = read_signals(KerasClassifier(model), np.where(MASK[..., None], values(), 0))
+    counts = {one.path: one.count.tolist() for one in reading.gates}
+    assert counts["encoder"] == [(step < LENGTHS).sum() for step in range(7)]
+    assert counts["decoder"] == [10] * 7
+    assert reading.all_counted == ("decoder",)
+
+
+@pytest.mark.filterwarnings("ignore:.*passed an input with a mask")
+def test_positions_within_a_step_count_with_the_step() -> None:
+    apart = layers.TimeDistributed(layers.Reshape((3, 2)), name="apart")
+    each = layers.TimeDistributed(layers.Conv1D(4, 2), name="each")
+    together = layers.TimeDistributed(layers.Flatten(), name="together")
+    model = redrawn(layers.Masking(), apart, each, together, layers.LSTM(3), shape=(7, 6))
+    x = np.where(MASK[..., None], np.random.default_rng(0).normal(size=(10, 7, 6)), 0)
+    reading = read_signals(KerasClassifier(model), x.astype(np.float32))
+    found = {one.path: one for one in reading.outputs}
+    counts = [(step < LENGTHS).sum() for step in range(7)]
+    assert found["each"].axis == "positions"
+    assert found["each"].count.tolist() == np.repeat(counts, 2).tolist()
+    assert found["together"].count.tolist() == counts
+    assert reading.all_counted == ()
+
+
+def test_states_handed_on_are_saturated_as_their_kind_allows() -> None:
+    inputs = keras.Input((7, 3))
+    _, hidden, memory = layers.LSTM(4, return_state=True, name="lstm")(inputs)
+    decoded = layers.LSTM(4, name="second")(inputs, initial_state=[hidden, memory])
+    model = keras.Model(inputs, layers.Softmax(name="softmax")(layers.Dense(2)(decoded)))
+    reading = read_signals(KerasClassifier(model), values())
+    limits = {one.name: one.limits for one in reading.outputs if one.path == "lstm"}
+    assert limits == {"output": (-0.9, 0.9), "output 2": (-0.9, 0.9), "output 3": None}
+    (left_out,) = reading.left_out
+    assert (left_out.path, left_out.reason.split(",")[0]) == ("softmax", "what it is given")
+
+
+@pytest.mark.filterwarnings("ignore:.*passed an input with a mask", "ignore:`build")
+def test_attention_and_layers_that_return_more_than_tensors_are_read() -> None:
+    class WithNothing(layers.Layer):
+        def call(self, inputs: object) -> tuple[object, None]:
+            return inputs, None
+
+    class Attending(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.mask_ = layers.Masking()
+            self.gru = layers.GRU(4, return_sequences=True, name="gru")
+            self.attention = layers.Attention(name="attention")
+            self.odd = WithNothing(name="odd")
+            self.unused = layers.GRU(4, name="gru_1")
+            self.head_ = layers.Dense(2, name="head")
+
+        def call(self, inputs: object) -> object:
+            states = self.gru(self.mask_(inputs))
+            attended, _ = self.odd(self.attention([states, states]))
+            return self.head_(keras.ops.mean(attended, axis=1))
+
+    model = Attending()
+    x = values()
+    model(x)
+    reading = read_signals(KerasClassifier(model), x)
+    assert [one.path for one in reading.outputs] == ["gru", "attention", "odd", "head"]
+    assert "gru_1" in {one.path for one in reading.left_out}
+    assert "gru_1" in {
+        one.path for one in read_signals(KerasClassifier(model), x, outputs=False)[2]
+    }

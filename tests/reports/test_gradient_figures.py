@@ -140,8 +140,24 @@ def test_zeros_overflow_and_examples_without_a_part_are_counted_in_words() -> No
     text = sentences({"m": [odd]})
     assert "in 3 of the 10 it is exactly 0 at the step read first" in text
     assert "in 2 of the 10 it is too large for the model's numbers" in text
-    assert "1 example took no part, with a gradient of 0, or no finite one" in text
+    assert (
+        "1 example took no part, with a gradient of 0 at the step read last, as where the model's "
+        "own probabilities are rounded to 0 or 1, or no finite one" in text
+    )
     assert "1 example took no part, without a step that counts" in text
+
+
+def test_padding_that_a_layer_reads_is_told() -> None:
+    read = dataclasses.replace(flow(0.9), padding_read=12)
+    (finding,) = gradients_findings({"m": [read]})
+    assert finding.sentence.endswith(
+        "no mask tells it to skip the steps at which the input is padding, which 12 examples "
+        "have: they are in the distances"
+    )
+    assert finding.value["padding_read"] == 12
+    one = dataclasses.replace(read, padding_read=1)
+    assert "which 1 example has: they are" in sentences({"m": [one]})
+    assert "padding" not in sentences({"m": [flow(0.9)]})
 
 
 def test_models_are_compared_by_the_state_that_carries_the_memory() -> None:

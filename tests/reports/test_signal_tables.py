@@ -302,9 +302,9 @@ def test_stuck_gates_and_dead_units_are_named(odd: Case) -> None:
 
 def test_the_report_says_what_it_is_over_and_what_it_left_out(masked: Case) -> None:
     text, document = documents(masked.reading)
-    over = "Over the steps of 23 examples that count, padding left out; intervals are over the"
+    over = "Over the steps of 23 examples that count; intervals are over the examples"
     assert text.count(over) == 2
-    assert text.count("Keras starts an LSTM with a forget bias of 1") == 1
+    assert text.count("Keras starts the forget bias of an LSTM at 1") == 1
     assert "Not looked into: mask (Masking), drop (Dropout): it hands on what it is given" in text
     assert "**Gates by step" in text and "by unit" not in text
     assert "the first and the last step that half of the examples have" in text
@@ -380,8 +380,8 @@ def test_layers_left_out_are_grouped_by_reason() -> None:
     (finding,) = left_out_findings(Reading((), (), layers_out, 0.0))
     assert finding.sentence == r"Not looked into: a (X), c (X): r1; b\* (Y): r2"
     assert finding.value[1] == {"path": "b*", "kind": "Y", "reason": "r2"}
-    assert left_out_findings(Reading((), (), (), 0.0)) == ()
-    assert _activations.activations_findings(Reading((), (), (), 0.0))[0].value == 0
+    assert left_out_findings(Reading((), (), (), (), 0.0)) == ()
+    assert _activations.activations_findings(Reading((), (), (), (), 0.0))[0].value == 0
 
 
 def test_names_are_escaped(simple: Case) -> None:
