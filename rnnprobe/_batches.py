@@ -13,10 +13,11 @@ import keras
 import numpy as np
 
 from rnnprobe.backend import num_cores
-from rnnprobe.errors import DataError
+from rnnprobe.errors import DataError, RnnprobeError
 from rnnprobe.records import Array
 
 _LEAST_ROWS = 32  # fewer examples are not worth a thread
+_BATCH_BYTES = 400_000_000
 
 
 def in_batches(
@@ -69,6 +70,34 @@ def each_batch(
         yield rows, _run(function, arrays, rows, fixed, stateful, there)[1]
 
 
+def bounded_size(num_units: int, num_steps: int, copies: int, most: int) -> int:
+    """Return how many examples may go through at once, so that 400 MB hold what is kept of them.
+
+    Args:
+        num_units: Of all layers of which something is kept at all steps.
+        num_steps: Of the input.
+        copies: How many numbers are kept of a unit at each step.
+        most: As many as the model takes at once.
+
+    Example:
+        >>> bounded_size(512, 784, 5, 512)
+        24
+    """
+    return min(most, max(1, _BATCH_BYTES // (4 * copies * max(num_units * num_steps, 1))))
+
+
+def num_units(layer: keras.layers.Layer) -> int:
+    """Return how many numbers a layer has at a step: of a recurrent one its states; 0 if unknown.
+
+    Example:
+        >>> num_units(keras.layers.LSTM(3)), num_units(keras.layers.Dropout(0.1))
+        (6, 0)
+    """
+    if isinstance(layer, keras.layers.RNN):
+        return int(sum(np.prod(size) for size in keras.tree.flatten(layer.cell.state_size)))
+    return int(getattr(layer, "units", 0) or 0)
+
+
 def to_array(tensor: Any) -> Array:
     """Return what a compiled function returned as NumPy has it."""
     return np.asarray(keras.ops.convert_to_numpy(tensor))
@@ -103,6 +132,8 @@ def explained(x: Array, mask: Array | None) -> Iterator[None]:
     """Say what does not fit where the model refuses the examples."""
     try:
         yield
+    except RnnprobeError as exc:
+        raise type(exc)(_own_text(exc)) from exc
     except Exception as exc:
         if not isinstance(exc, ValueError | TypeError) and (
             type(exc).__name__ != "InvalidArgumentError"
@@ -113,6 +144,17 @@ def explained(x: Array, mask: Array | None) -> Iterator[None]:
         raise DataError(
             f"The model cannot take examples of shape {x.shape[1:]}{masked}: {reason[:200]}"
         ) from exc
+
+
+def _own_text(error: RnnprobeError) -> str:
+    """Return what an error of ours said before TensorFlow and Keras put their traces around it."""
+    text = str(error)
+    inner = error.__context__
+    while inner is not None:
+        if isinstance(inner, RnnprobeError) and str(inner) in text:
+            text = str(inner)
+        inner = inner.__context__
+    return text
 
 
 def keeps_state(layer: Any) -> bool:

@@ -102,9 +102,8 @@ def mask_makers(model: keras.Model) -> list[keras.layers.Layer]:
 def _makes_mask(layer: keras.layers.Layer) -> bool:
     if isinstance(layer, keras.layers.Masking):
         return True
-    is_users = not type(layer).__module__.startswith("keras.")
-    overridden = type(layer).compute_mask is not keras.layers.Layer.compute_mask
-    return is_users and overridden and not isinstance(layer, keras.Model)
+    definer = next(kind for kind in type(layer).__mro__ if "compute_mask" in vars(kind))
+    return not definer.__module__.startswith("keras.") and not isinstance(layer, keras.Model)
 
 
 def output_layer(model: keras.Model) -> Any:

@@ -7,21 +7,23 @@ from typing import Any, Protocol
 import keras
 import numpy as np
 
-from rnnprobe._batches import to_array
+from rnnprobe._batches import bounded_size, num_units, to_array
 from rnnprobe._tracing import states_as_examples
 from rnnprobe.errors import DataError, ModelError
 from rnnprobe.records import Array
 
 _REFUSED = "The head cannot be applied to every hidden state: "
 _EXAMPLES_ALTERED = 32
+_COPIES = 2  # of a unit's float that a step of a batch needs
 
 
 class _Observed(Protocol):
     """What is needed of a `KerasClassifier`."""
 
     model: keras.Model
+    batch_size: int
 
-    def observer(self, body: Any) -> Any: ...
+    def observer(self, body: Any, *, batch_size: int | None) -> Any: ...
 
     def counted_steps(self, x: Array, mask: Array | None) -> Array: ...
 
@@ -40,10 +42,11 @@ def read_states(
             logits = forward(x, mask)
         return logits, (calls or [keras.ops.zeros_like(logits, "bool")])[0]
 
-    observe = classifier.observer(body)
+    size = bounded_size(_units_of(classifier.model), x.shape[1], _COPIES, classifier.batch_size)
+    observe = classifier.observer(body, batch_size=size)
 
     def run(x: Array, mask: Array | None) -> tuple[Array, Array]:
-        found = []
+        by_step, counts = np.zeros((0, 0, 0), np.float32), np.zeros((0, 0), bool)
         try:
             for rows, (logits, counted) in observe(x, mask):
                 shape = tuple(counted.shape)
@@ -52,18 +55,30 @@ def read_states(
                     got = f"{logits.shape[0]} outputs for {shape[0] * shape[1]} states"
                     raise not_one_by_one(layer, got)
                 logits = to_array(logits).reshape(*shape, -1)
-                found.append((logits[: len(rows)], to_array(counted)[: len(rows)]))
+                if not len(by_step):  # joined parts would take all of it twice
+                    by_step = np.zeros((len(x), *logits.shape[1:]), np.float32)
+                    counts = np.zeros((len(x), shape[1]), bool)
+                by_step[rows], counts[rows] = logits[: len(rows)], to_array(counted)[: len(rows)]
         except DataError as exc:  # `logits` took the same examples
             raise not_one_by_one(layer, exc.__cause__) from exc
-        by_step, counted = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        return by_step, counted
+        return by_step, counts
 
     by_step, counted = run(x, mask)
     by_step = ended_by(layer, by_step, counted, final)
-    altered = with_other_end(x, classifier.counted_steps(x, mask))
+    steps = classifier.counted_steps(x, mask)
+    altered = with_other_end(x, steps)
     its_mask = None if mask is None else mask[: len(altered)]
-    check_causal(layer, by_step, run(altered, its_mask)[0], counted)
+    check_causal(layer, by_step, run(altered, its_mask)[0], counted, steps)
     return by_step, counted
+
+
+def _units_of(model: keras.Model) -> int:
+    """Return how many units there are in all layers; of a cell they are those of its layer."""
+    layers = {id(layer): layer for layer in model._flatten_layers()}
+    for layer in list(layers.values()):
+        for cell in layer.cell._flatten_layers() if isinstance(layer, keras.layers.RNN) else ():
+            layers.pop(id(cell), None)
+    return sum(map(num_units, layers.values()))
 
 
 def reading_layer(model: keras.Model) -> keras.layers.RNN:
@@ -184,20 +199,27 @@ def with_other_end(x: Array, counted: Array) -> Array:
     return changed
 
 
-def check_causal(layer: keras.layers.RNN, before: Array, after: Array, counted: Array) -> None:
+def check_causal(
+    layer: keras.layers.RNN, before: Array, after: Array, counted: Array, steps: Array
+) -> None:
     """Refuse a model whose first state knows how the sequence ends.
+
+    Only the longest examples are looked at: of a short one the first state may well have read the
+    last step, where it is the first one or lies inside of a convolution's window.
 
     Args:
         layer: Whose states were read.
         before: float32 (num_examples, num_states, num_classes), of examples as they are.
         after: The same of as many of the first examples with another last step.
         counted: bool (num_examples, num_states).
+        steps: bool (num_examples, num_steps), the steps that count, of which the last is another.
 
     Raises:
         ModelError: The logits at the first state that counts differ.
     """
     number = len(after)
-    rows = np.flatnonzero(counted[:number].sum(axis=1) > 1)
+    lengths = np.where(counted[:number].sum(axis=1) > 1, steps[:number].sum(axis=1), 0)
+    rows = np.flatnonzero((lengths > 1) & (lengths == lengths.max(initial=0)))
     first = counted[rows].argmax(axis=1)
     apart = np.abs(after[rows, first] - before[rows, first])
     size = max(1.0, float(np.abs(before[rows, first]).max(initial=0.0)))

@@ -392,6 +392,49 @@ def test_padding_that_a_model_reads_counts_for_it() -> None:
     assert (found[:, -1] == classifier.logits(tokens)).all()
 
 
+@pytest.mark.parametrize("window", [1, 3])
+def test_examples_of_one_token_do_not_make_a_model_look_ahead(window: int) -> None:
+    """Nor those that a convolution's window takes in as a whole."""
+    reading = [layers.Embedding(8, 4)] + [layers.Conv1D(4, window)] * (window > 1)
+    stack = [keras.Input((5,), dtype="int32"), *reading, layers.LSTM(4), layers.Dense(3)]
+    tokens = TOKENS.copy()
+    tokens[:3, 1:] = tokens[3:5, 2:] = 0
+    classifier = KerasClassifier(keras.Sequential(stack))
+    found, counted = classifier.read_states(tokens)
+    assert counted.shape == (9, 6 - window) and counted.all()
+    assert (found[:, -1] == classifier.logits(tokens)).all()
+
+
+def test_a_model_that_looks_ahead_is_refused_beside_examples_of_one_token() -> None:
+    inputs = keras.Input((5,), dtype="int32")
+    vectors = layers.Embedding(8, 4)(inputs)
+    model = keras.Model(inputs, layers.Dense(3)(behind_the_mean(vectors)))
+    tokens = TOKENS.copy()
+    tokens[:3, 1:] = 0
+    with pytest.raises(ModelError, match="changes with the last step of the sequence"):
+        KerasClassifier(model).read_states(tokens)
+
+
+def test_states_are_read_in_as_many_examples_as_memory_has_room_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from rnnprobe import _batches
+
+    classifier = KerasClassifier(sequential(layers.Dense(3)))
+    whole = classifier.read_states(X)
+    sizes: list[int] = []
+
+    class Watched(KerasClassifier):
+        def observer(self, body: object, *, batch_size: int | None = None) -> object:
+            sizes.append(batch_size or 0)
+            return super().observer(body, batch_size=batch_size)
+
+    monkeypatch.setattr(_batches, "_BATCH_BYTES", 4 * 2 * (2 * 4 + 3) * 5 * 2)
+    parts = Watched(classifier.model).read_states(X)
+    assert sizes == [2]
+    assert (parts[1] == whole[1]).all() and parts[0] == pytest.approx(whole[0], abs=1e-6)
+
+
 def test_logits_by_step_follow_a_mask(masked: SequenceDataset) -> None:
     from rnnprobe import ModelSpec, build_model
 

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import keras
-import numpy as np
 
-_BATCH_BYTES = 200_000_000
+from rnnprobe._batches import bounded_size, num_units
 
 
 class Place(NamedTuple):
@@ -34,9 +33,9 @@ def walk(model: keras.Model) -> tuple[Place, ...]:
 
     Example:
         >>> import keras
-        >>> layers = [keras.Input((4, 2)), keras.layers.Bidirectional(keras.layers.GRU(3))]
-        >>> [place.path for place in walk(keras.Sequential(layers))]
-        ['bidirectional/forward_gru', 'bidirectional/backward_gru']
+        >>> both = keras.layers.Bidirectional(keras.layers.GRU(3, name="gru"), name="both")
+        >>> [place.path for place in walk(keras.Sequential([keras.Input((4, 2)), both]))]
+        ['both/forward_gru', 'both/backward_gru']
     """
     seen: set[int] = set()
     found = [place for child in _children(model) for place in _places(child, child.name, seen)]
@@ -57,7 +56,7 @@ def call_path(path: str, number: int) -> str:
 
 
 def batch_size(places: Sequence[Place], num_steps: int, copies: int, most: int) -> int:
-    """Return how many examples may go through at once, so that 200 MB hold what is kept of them.
+    """Return how many examples may go through at once, so that 400 MB hold what is kept of them.
 
     Args:
         places: The layers of which something is kept at all steps.
@@ -65,14 +64,7 @@ def batch_size(places: Sequence[Place], num_steps: int, copies: int, most: int) 
         copies: How many numbers are kept of a unit at each step.
         most: As many as the model takes at once.
     """
-    units = sum(_num_units(place.layer) for place in places)
-    return int(min(most, max(1, _BATCH_BYTES // (4 * copies * max(units * num_steps, 1)))))
-
-
-def _num_units(layer: keras.layers.Layer) -> int:
-    if isinstance(layer, keras.layers.RNN):
-        return int(sum(np.prod(size) for size in keras.tree.flatten(layer.cell.state_size)))
-    return int(getattr(layer, "units", 0) or 0)
+    return bounded_size(sum(num_units(place.layer) for place in places), num_steps, copies, most)
 
 
 def _children(layer: keras.layers.Layer) -> list[keras.layers.Layer]:

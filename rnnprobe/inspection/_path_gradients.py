@@ -14,7 +14,7 @@ from keras import ops
 
 from rnnprobe._batches import to_array
 from rnnprobe._signature import embedding_layer, mask_makers
-from rnnprobe._tracing import recording, replaced
+from rnnprobe._tracing import replaced
 from rnnprobe.backend import tapped_gradients
 from rnnprobe.classifier import KerasClassifier
 from rnnprobe.errors import ModelError
@@ -72,7 +72,7 @@ class PathGradients:
         tokens = np.issubdtype(x.dtype, np.integer)
         self._embedding = embedding_layer(classifier.model) if tokens else None
         self._sources = _mask_sources(classifier.model)
-        self._masks = _own_masks(classifier, self._sources, x, mask)
+        self._made, self._masks = _own_masks(classifier, self._sources, x, mask)
         self.shape = x.shape[1:] if self._embedding is None else (x.shape[1], self.width)
         most = min(_STEPS_IN_A_BATCH // x.shape[1], _VALUES_IN_A_BATCH // math.prod(self.shape))
         self.batch_size = max(1, min(classifier.batch_size, most))
@@ -126,7 +126,7 @@ class PathGradients:
                     given, (scale, noise, *masks) = x, rest
                     call = self._faded(tap, scale, noise, looked_up)
                     stack.enter_context(replaced(self._embedding, "call", call))
-                stack.enter_context(_pinned(self._sources, masks))
+                stack.enter_context(_pinned(self._sources, self._made, masks))
                 logits = forward(given, mask)
             values = _chosen(logits, target) - _chosen(logits, other)
             return ops.sum(values), values
@@ -187,43 +187,48 @@ def _mask_sources(model: keras.Model) -> list[Any]:
 
 def _own_masks(
     classifier: KerasClassifier, sources: Sequence[Any], x: Array, mask: Array | None
-) -> list[Array]:
-    """Return the masks that a model computes from the examples, in their order."""
+) -> tuple[list[bool], list[Array]]:
+    """Return of each call of what may make a mask whether it does, and these masks, in order."""
+    made: list[bool] = []
     if not sources:
-        return []
+        return made, []
 
     def body(forward: Any, x: Any, mask: Any, there: Any) -> list[Any]:
         del there
         found: list[Any] = []
         with contextlib.ExitStack() as stack:
             for source in sources:
-                is_layer = isinstance(source, keras.layers.Layer)
-                noted = recording(source, found) if is_layer else _noting(source, found)
-                stack.enter_context(noted)
+                stack.enter_context(_noting(source, found))
             forward(x, mask)
-        return found
+        made[:] = [one is not None for one in found]
+        return [one for one in found if one is not None]
 
     batches = [
         [to_array(one)[: len(rows)] for one in found]
         for rows, found in classifier.observer(body)(x, mask)
     ]
-    return [np.concatenate(parts) for parts in zip(*batches, strict=True)]
+    return made, [np.concatenate(parts) for parts in zip(*batches, strict=True)]
 
 
-def _noting(operation: Any, found: list[Any]) -> contextlib.AbstractContextManager[None]:
-    call = operation.call
+def _noting(source: Any, found: list[Any]) -> contextlib.AbstractContextManager[None]:
+    """Let a layer, or an operation, add the mask that it computes to a list; None without one."""
+    call = source.call
 
     def noted(*arguments: Any, **options: Any) -> Any:
+        if isinstance(source, keras.layers.Layer):
+            found.append(source.compute_mask(arguments[0], None))
+            return call(*arguments, **options)
         found.append(call(*arguments, **options))
         return found[-1]
 
-    return replaced(operation, "call", noted)
+    return replaced(source, "call", noted)
 
 
 @contextlib.contextmanager
-def _pinned(sources: Sequence[Any], masks: Sequence[Any]) -> Iterator[None]:
-    """Let a model find the masks that are given in place of its own, one a call."""
-    left = iter(masks)
+def _pinned(sources: Sequence[Any], made: Sequence[bool], masks: Sequence[Any]) -> Iterator[None]:
+    """Let a model find the masks that are given in place of its own, one a call that makes one."""
+    given = iter(masks)
+    left = (next(given) if one else None for one in made)
     with contextlib.ExitStack() as stack:
         for source in sources:
             if isinstance(source, keras.layers.Layer):
@@ -235,14 +240,15 @@ def _pinned(sources: Sequence[Any], masks: Sequence[Any]) -> Iterator[None]:
 
 
 def _with_mask(layer: Any, left: Iterator[Any]) -> dict[str, Any]:
-    """Return what a layer that makes a mask is to do instead, so that it is the next given one."""
+    """Return what a layer that makes a mask is to do instead, so that it is the next given one.
+
+    Where a call makes none of its own, it does what it does.
+    """
     current: list[Any] = []
+    own_call, own_mask = layer.call, layer.compute_mask
 
     def compute_mask(inputs: Any, mask: Any = None) -> Any:
-        del inputs, mask
-        return current[-1]
-
-    own_call = layer.call
+        return own_mask(inputs, mask) if current[-1] is None else current[-1]
 
     def call(inputs: Any, *arguments: Any, **options: Any) -> Any:
         current.append(next(left))

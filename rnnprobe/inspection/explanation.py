@@ -56,12 +56,17 @@ def explain_example(
         settings: How exactly.
 
     Raises:
-        DataError: There is no such example, or none of its steps counts.
+        DataError: There is no such example, none of its steps counts, or the pair is one class.
     """
     if not 0 <= index < len(split):
         raise DataError(
             f"There is no example {index}: this part has {len(split):,}, numbered from 0 to "
             f"{len(split) - 1}."
+        )
+    if pair is not None and pair[0] == pair[1]:
+        raise DataError(
+            f"Expected a pair of two classes, but got one twice (index {pair[0]}): a logit less "
+            "itself explains nothing."
         )
     indices = np.array([index])
     one = split.take(indices)

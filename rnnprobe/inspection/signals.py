@@ -169,7 +169,7 @@ class Signal:
         between = (count * (kept["mean"] - mean) ** 2).sum(axis=0)
         return Units(
             mean,
-            self._half_widths(mean),
+            self._half_widths(),
             (kept["squares"].sum(axis=0) + between) / total,
             kept["left"].sum(axis=0) / total,
             kept["right"].sum(axis=0) / total,
@@ -178,13 +178,14 @@ class Signal:
             kept["highest"],
         )
 
-    def _half_widths(self, mean: Array) -> Array:
+    def _half_widths(self) -> Array:
         """Return half the width of the means' intervals; the examples are the sample."""
         from scipy.stats import t
 
         kept, number = self.moments.kept, float(self.moments.kept["number"])
         if number < 2:
-            return np.full(len(mean), np.nan)
+            return np.full(self.num_units, np.nan)
+        mean = kept["unit_mean"] / kept["step_mean"]  # of the values less their shift
         squares = kept["unit_squares"] - 2 * mean * kept["unit_products"]
         squares = np.maximum(squares + mean**2 * kept["step_squares"], 0)
         error = np.sqrt(squares / (number * (number - 1))) / float(kept["step_mean"])
@@ -197,14 +198,18 @@ class Signal:
 
     @property
     def dead(self) -> tuple[int, ...]:
-        """The units whose value is the same, to 1e-6, at all steps of all examples.
+        """The units whose value is the same at all steps of all examples, to a rounding error.
 
-        Of fewer than two values nothing can be said: none.
+        Their highest and lowest value differ by at most 1e-6 of the largest |value| of the whole
+        signal, all units together. Of fewer than two values nothing can be said: none.
         """
         if self.num_values < 2:
             return ()
         units = self.units()
-        return _indices(units.highest - units.lowest <= _SAME)
+        known = np.isfinite(units.lowest) & np.isfinite(units.highest)
+        low, high = (np.where(known, ends, 0.0) for ends in (units.lowest, units.highest))
+        largest = np.maximum(np.abs(low), np.abs(high)).max(initial=0.0)
+        return _indices(known & (high - low <= _SAME * largest))
 
     @property
     def always_left(self) -> tuple[int, ...]:
@@ -220,14 +225,19 @@ class Signal:
         """Return one number over all units, steps and examples.
 
         Its interval is that of a ratio of sums over the examples, by the variance of its linear
-        part (the values within an example hang together, the examples do not); of a share that is
-        0 or 1 in all of them, Wilson's of so many examples.
+        part (the values within an example hang together, the examples do not). That of a share is
+        Wilson's of the number of independent values that would leave it the same variance, with
+        Student's quantile, as for clustered samples; where it is 0 or 1 in all of them, Wilson's
+        of so many examples.
 
         Args:
             what: `mean`, `variance`, `left`, `right`, `zeros`, or `saturated`, left or right.
 
         References:
             W. G. Cochran, "Sampling Techniques", 3rd edition (1977), chapter 6.
+            C. Franco, R. J. A. Little, T. A. Louis, E. V. Slud, "Comparative Study of Confidence
+            Intervals for Proportions in Complex Sample Surveys", Journal of Survey Statistics and
+            Methodology 7 (2019). https://pmc.ncbi.nlm.nih.gov/articles/PMC6690503
         """
         sums = dict(zip(EXAMPLE_SUMS, self.moments.kept["examples"].T, strict=True))
         sums["saturated"] = sums["left"] + sums["right"]
@@ -259,13 +269,31 @@ def _ratio_interval(value: float, linear: Array, total: float, what: str) -> Int
     number = len(linear)
     if number < 2:
         return None
-    if what not in ("mean", "variance") and value in (0.0, 1.0):  # of examples all alike
+    is_share = what not in ("mean", "variance")
+    if is_share and value in (0.0, 1.0):  # of examples all alike
         return wilson_interval(round(value) * number, number)
     error = math.sqrt(number / (number - 1) * float((linear**2).sum())) / total
     half = float(t.ppf(0.975, number - 1)) * error
-    lowest = -math.inf if what == "mean" else 0.0
-    highest = math.inf if what in ("mean", "variance") else 1.0
-    return Interval(max(value - half, lowest), min(value + half, highest))
+    if is_share:
+        return _wilson_of_error(value, half)
+    return Interval(max(value - half, -math.inf if what == "mean" else 0.0), value + half)
+
+
+def _wilson_of_error(share: float, half: float) -> Interval:
+    """Return the shares whose own standard error lets them be as far off as the given one is.
+
+    It is Wilson's interval: the error of another share is taken to be that of as many independent
+    values, in proportion to the root of share * (1 - share).
+
+    Args:
+        share: In (0, 1).
+        half: Of the interval that is even about it, at least 0: error times quantile.
+    """
+    inverse = half**2 / (share * (1 - share))  # quantile**2 / how many values
+    middle = share + inverse / 2
+    reach = math.sqrt(half**2 + inverse**2 / 4)
+    low, high = (middle - reach) / (1 + inverse), (middle + reach) / (1 + inverse)
+    return Interval(max(low, 0.0), min(high, 1.0))
 
 
 def _indices(flags: Array) -> tuple[int, ...]:

@@ -79,15 +79,17 @@ def _step_table(explanation: Explanation, dataset: SequenceDataset, part: str, w
         columns[_NUMBER] = means.number
     elif dataset.kind == "tokens":
         columns[_TEXT] = _texts(explanation, dataset, part, means)
+    anything = (-np.inf, np.inf)
     measured = (
-        (_INTEGRATED, means.integrated, means.integrated_reach),
-        (_SHARE, means.share, means.share_reach),
-        (_SMOOTH, means.smooth, means.smooth_reach),
+        (_INTEGRATED, means.integrated, means.integrated_reach, anything),
+        (_SHARE, means.share, means.share_reach, (0.0, 1.0)),
+        (_SMOOTH, means.smooth, means.smooth_reach, anything),
     )
-    for three, mean, reach in measured:
+    for three, mean, reach, ends in measured:
         columns[three[0]] = mean
         if of_pair:
-            columns |= {three[1]: mean - reach, three[2]: mean + reach}
+            low, high = np.clip([mean - reach, mean + reach], *ends)
+            columns |= {three[1]: low, three[2]: high}
     columns[_SMOOTH[3]] = means.smooth_error
     cells = [[_plain(value) for value in values] for values in columns.values()]
     number = len(explanation.indices)
@@ -174,7 +176,9 @@ def attribution_note(explanation: Explanation) -> str:
     if explanation.total is not None:
         told.append(
             "f(x) is not above 0 in any by choice, since mistakes alone were taken; intervals are "
-            "by Student's t over the mistakes, for each row by itself."
+            "by Student's t over the mistakes, for each row by itself; where they would leave what "
+            "a share or a step can be, they end there, so that those of a few mistakes may be all "
+            "that there is."
         )
     return " ".join(told)
 
@@ -211,11 +215,12 @@ def _target(explanation: Explanation, dataset: SequenceDataset, part: str) -> Fi
     return Finding("attribution", sentence, {**value, "baseline": found.baseline})
 
 
-def _mean_text(values: Array) -> str:
+def _mean_text(values: Array, lowest: float = -np.inf, highest: float = np.inf) -> str:
+    """Return a mean with its interval, which ends where the mean must."""
     mean, reach = (float(one) for one in mean_and_reach(values))
     if np.isnan(reach):
         return f"{mean:.3f}"
-    return f"{mean:.3f} [{mean - reach:.3f}, {mean + reach:.3f}]"
+    return f"{mean:.3f} [{max(mean - reach, lowest):.3f}, {min(mean + reach, highest):.3f}]"
 
 
 def _completeness(explanation: Explanation) -> Finding:
@@ -300,7 +305,7 @@ def _concentration(explanation: Explanation) -> Finding:
     sentence = (
         f"Half of a mistake's absolute attribution lies in {text} of its {of} steps (median over "
         f"{counted(len(half), 'mistake')}); its centre of mass is on average step "
-        f"{_mean_text(centre)}"
+        f"{_mean_text(centre, 1, float(lengths[-1]))}"
     )
     if len(lengths) > 1:
         sentence += "; steps are counted from the start, lengths are not taken into account"

@@ -130,7 +130,7 @@ def notes(signals: Sequence[Signal]) -> str:
     told = [f"Over the steps of {over} that count; {interval}."]
     if any(signal.limits is not None for signal in signals):
         told.append(f"Saturated: {_limits_phrase(signals)} ({_KARPATHY}).")
-    told.append("Dead: the same value, to 1e-6, at every step of every example.")
+    told.append("Dead: the same value, to 1e-6 of the largest, at every step of every example.")
     return " ".join(told)
 
 

@@ -79,29 +79,33 @@ def _add_bar(figure: Figure, image: Any, axes: Any, scale: _Scale, label: str) -
 
 def _draw_rows(weights: InputWeights, title: str) -> Figure:
     """Draw one image a gate, inputs down and units across; labelled directions side by side."""
-    layers = list(dict.fromkeys(panel.layer for panel in weights.panels))
+    rows = _panel_rows(weights)
+    down, across = len(rows), max(map(len, rows))
     num_rows = len(weights.panels[0].values)
-    down = 1 if weights.labels else len(layers)
-    across = -(-len(weights.panels) // down)
     tall = 0.135 * num_rows if weights.labels else min(max(0.06 * num_rows, 1.6), 4.5)
     figure = new_figure(max(_WIDTH, 0.7 * across + 1.0), tall * down + 1.7 + 0.3 * down)
     grid = figure.subplots(down, across, squeeze=False, sharey=True)
     scale = _scale([panel.values for panel in weights.panels])
-    said = {layers[0]} if len(layers) == 1 else set()
-    for axes, panel in zip(grid.flat, weights.panels, strict=True):
-        image = _draw_panel(axes, panel, weights, scale)
-        name = "" if panel.layer in said else plain(panel.layer.split("/")[-1], 30)
-        head = f"{name}\n{panel.gate or ''}" if len(layers) > 1 else panel.gate or ""
-        axes.set_title(head, fontsize=9, loc="left")
-        said.add(panel.layer)
+    layers = {panel.layer for panel in weights.panels}
+    said = layers if len(layers) == 1 else set()
+    image, columns = None, weights.columns if across > _ACROSS else f"{weights.columns} (index)"
+    for row, panels in enumerate(rows):
+        for axes in grid[row, len(panels) :]:
+            axes.set_axis_off()
+        for column, panel in enumerate(panels):
+            axes = grid[row, column]
+            image = _draw_panel(axes, panel, weights, scale)
+            name = "" if panel.layer in said else plain(panel.layer.split("/")[-1], 30)
+            head = f"{name}\n{panel.gate or ''}" if len(layers) > 1 else panel.gate or ""
+            axes.set_title(head, fontsize=9, loc="left")
+            said.add(panel.layer)
+            if all(len(below) <= column for below in rows[row + 1 :]):
+                axes.set_xlabel(columns, fontsize=9)
     for axes in grid[:, 0]:
         axes.set_ylabel(weights.rows if weights.labels else f"{weights.rows} (index)", fontsize=9)
         if weights.labels:
             names = [plain(label, 14) for label in weights.labels]
             axes.set_yticks(range(num_rows), names, fontsize=8)
-    for axes in grid[-1]:
-        axes.set_xlabel(weights.columns if across > _ACROSS else f"{weights.columns} (index)",
-                        fontsize=9)  # fmt: skip
     _add_bar(figure, image, grid, scale, "weight" if " times " not in weights.note else "product")
     chosen = ""
     if num_rows < weights.num_rows:
@@ -109,6 +113,14 @@ def _draw_rows(weights: InputWeights, title: str) -> Figure:
     note = "\nand ".join(plain(part, 80) for part in weights.note.split(" and "))
     figure.suptitle(f"{plain(title, 70)}\n{note}{chosen}", fontsize=10)
     return figure
+
+
+def _panel_rows(weights: InputWeights) -> list[list[Panel]]:
+    """Return the panels by layer, which may differ in number of gates; all in one if labelled."""
+    if weights.labels:
+        return [list(weights.panels)]
+    layers = dict.fromkeys(panel.layer for panel in weights.panels)
+    return [[panel for panel in weights.panels if panel.layer == layer] for layer in layers]
 
 
 def _draw_panel(axes: Axes, panel: Panel, weights: InputWeights, scale: _Scale) -> Any:

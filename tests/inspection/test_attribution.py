@@ -309,6 +309,66 @@ def test_a_model_that_keeps_its_state_starts_afresh_at_every_point(gru: KerasCla
     assert found.smooth == pytest.approx(reference.smooth, abs=1e-5)
 
 
+class PlainLstm(layers.LSTM):
+    """A user's name for what is Keras's own, mask and all."""
+
+
+class PlainEmbedding(layers.Embedding):
+    """Likewise."""
+
+
+class PlainBidirectional(layers.Bidirectional):
+    """Likewise."""
+
+
+class HandingOn(layers.Layer):
+    """A user's layer that has no mask of its own, but one that it is given."""
+
+    supports_masking = True
+
+    def call(self, inputs: Any) -> Any:
+        return 2 * inputs
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return mask
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        lambda: [PlainLstm(4)],
+        lambda: [PlainBidirectional(layers.GRU(3))],
+        lambda: [HandingOn(), layers.GRU(4)],
+        lambda: [layers.Masking(), HandingOn(), PlainLstm(4)],
+        lambda: [HandingOn(), layers.Masking(), HandingOn(), layers.GRU(4)],
+    ],
+)
+def test_layers_that_make_no_mask_of_their_own_are_no_matter(
+    between: Callable[[], list[Any]],
+) -> None:
+    classifier = of_values(*between())
+    adds_up(looked(classifier, PADDED), classifier, PADDED)
+
+
+def test_a_users_embedding_is_read_as_keras_own(reader: KerasClassifier) -> None:
+    embedding = PlainEmbedding(VOCABULARY, CHANNELS, mask_zero=True)
+    stack = [keras.Input((None,), dtype="int32"), embedding, layers.LSTM(5), layers.Dense(4)]
+    own = KerasClassifier(randomised(keras.Sequential(stack)))
+    assert own.logits(TOKENS) == pytest.approx(reader.logits(TOKENS), abs=1e-6)
+    assert looked(own, TOKENS).integrated == pytest.approx(
+        looked(reader, TOKENS).integrated, abs=1e-5
+    )
+
+
+def test_tokens_that_are_looked_up_twice_are_refused_in_one_line() -> None:
+    inputs = keras.Input((6,), dtype="int32")
+    embedding = layers.Embedding(VOCABULARY, CHANNELS)
+    both = [layers.GRU(3)(embedding(inputs)), layers.LSTM(2)(embedding(inputs))]
+    twice = keras.Model(inputs, layers.Dense(4)(layers.Concatenate()(both)))
+    with pytest.raises(ModelError, match=r"^The model looks its tokens up more than once; no grad"):
+        looked(KerasClassifier(twice), TOKENS)
+
+
 class Rounded(layers.Layer):
     """Has no gradient."""
 
@@ -421,6 +481,14 @@ def test_one_example_is_explained_by_its_two_highest_logits(curved: KerasClassif
     for index in (5, -1):
         with pytest.raises(DataError, match=f"no example {index}: this part has 5, numbered from"):
             explain_example(curved, split, index)
+
+
+def test_one_example_is_not_explained_by_one_class_twice(curved: KerasClassifier) -> None:
+    split = Split(X, np.array([0, 1, 2, 3, 0]))
+    with pytest.raises(
+        DataError, match=r"Expected a pair of two classes, but got one twice \(index 2\)"
+    ):
+        explain_example(curved, split, 0, (2, 2), settings=FEW)
 
 
 def test_a_pair_is_explained_by_its_mistakes(reader: KerasClassifier) -> None:

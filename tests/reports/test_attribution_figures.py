@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,31 @@ def test_what_is_said_of_a_pair_and_of_an_example(values: SequenceDataset) -> No
     one = to_markdown(report_of(explain_example(classifier, values.test, 2, settings=FEW), values))
     assert "in example 2 of the test part, of class " in one and "95 %" not in one
     assert "Student" not in one and "padding" not in one
+
+
+def test_intervals_of_two_mistakes_stay_where_shares_and_steps_can_be(
+    values: SequenceDataset,
+) -> None:
+    classifier = classifier_of(values)
+    whole = mistakes_of(values, classifier)
+    pair = whole.first, whole.second
+    rows = np.isin(np.arange(len(values.test)), whole.indices[:2])
+    predicted = np.where(rows, pair[1], values.test.y)
+    explanation = explain_pair(
+        classifier, values.test, predicted, pair, class_names=values.class_names, settings=FEW
+    )
+    means = step_means(explanation.found)
+    assert means.share_reach.max() > 1, "Student's t of two alone would leave [0, 1]"
+    report = report_of(explanation, values)
+    table = json.loads(to_json(report))["tables"]["attribution"]
+    assert all(0 <= row["share_low"] <= row["share"] <= row["share_high"] <= 1 for row in table)
+    assert [row["integrated_low"] for row in table] == pytest.approx(
+        means.integrated - means.integrated_reach
+    )
+    text = to_markdown(report)
+    found = re.search(r"centre of mass is on average step ([\d.]+) \[([-\d.]+), ([\d.]+)\]", text)
+    assert found is not None and 1 <= float(found[2]) <= float(found[1]) <= float(found[3]) <= 6
+    assert "where they would leave what a share or a step can be, they end there" in text
 
 
 def test_long_sequences_are_shown_by_stretches_and_kept_by_steps(long: SequenceDataset) -> None:

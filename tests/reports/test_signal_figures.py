@@ -270,7 +270,7 @@ def test_values_that_are_no_numbers_are_drawn_as_gaps_and_told_as_none() -> None
     values[3, 2, 1] = np.nan
     gates[3] = signal_of("hidden state", values)
     gates[0] = signal_of("update gate", np.where(np.isnan(values), np.nan, 0.5))
-    reading = Reading(tuple(gates), tuple(gates), (), 0.0)
+    reading = Reading(tuple(gates), tuple(gates), (), (), 0.0)
     drawn(gates_figure(gates, "x"))
     drawn(activations_figure(gates, "x"))
     row = gates_tables(reading)["gates"].records()[0]

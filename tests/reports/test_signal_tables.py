@@ -174,11 +174,15 @@ def test_intervals_of_sequences_of_one_length_are_those_of_the_examples_means(od
         for column, one in columns.items():
             means = one.mean(axis=(1, 2))
             row = rows["lstm", name]
-            lowest = -1 if column == "mean" else 0
-            if 0 < row[column] < 1 or column == "mean":
-                low, high = scipy.stats.t.interval(0.95, 18, means.mean(), scipy.stats.sem(means))
-                assert row[f"{column}_low"] == pytest.approx(max(low, lowest), abs=1e-5)
-                assert row[f"{column}_high"] == pytest.approx(high, abs=1e-5)
+            low, high = scipy.stats.t.interval(0.95, 18, means.mean(), scipy.stats.sem(means))
+            if column == "mean":
+                assert row["mean_low"] == pytest.approx(low, abs=1e-5)
+                assert row["mean_high"] == pytest.approx(high, abs=1e-5)
+            elif 0 < row[column] < 1:  # Wilson's: as far off as its own ends would let it be
+                spread = (high - low) / 2 / np.sqrt(means.mean() * (1 - means.mean()))
+                for end in (row[f"{column}_low"], row[f"{column}_high"]):
+                    reach = spread * np.sqrt(end * (1 - end))
+                    assert abs(end - means.mean()) == pytest.approx(reach, abs=1e-5)
 
 
 @pytest.mark.parametrize("case", ["masked", "simple"])
@@ -318,7 +322,7 @@ def test_the_report_says_what_it_is_over_and_what_it_left_out(masked: Case) -> N
 def test_many_steps_are_shown_at_ten_and_kept_in_full() -> None:
     values = np.random.default_rng(0).random(size=(5, 40, 2)).astype(np.float32)
     gates = signal_of("update gate", values), signal_of("reset gate", values**2)
-    tables = _gates.gates_tables(Reading((), gates, (), 0.0))
+    tables = _gates.gates_tables(Reading((), gates, (), (), 0.0))
     steps = [row["step"] for row in tables["gates_by_step"].records()]
     assert len(steps) == 10 and (steps[0], steps[-1]) == (1, 40)
     assert set(np.diff(steps)) <= {4, 5}
@@ -377,7 +381,7 @@ def test_no_counted_step_and_gates_beyond_one_have_no_numbers() -> None:
 
 def test_layers_left_out_are_grouped_by_reason() -> None:
     layers_out = (LeftOut("a", "X", "r1"), LeftOut("b*", "Y", "r2"), LeftOut("c", "X", "r1"))
-    (finding,) = left_out_findings(Reading((), (), layers_out, 0.0))
+    (finding,) = left_out_findings(Reading((), (), layers_out, (), 0.0))
     assert finding.sentence == r"Not looked into: a (X), c (X): r1; b\* (Y): r2"
     assert finding.value[1] == {"path": "b*", "kind": "Y", "reason": "r2"}
     assert left_out_findings(Reading((), (), (), (), 0.0)) == ()

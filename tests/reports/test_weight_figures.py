@@ -72,6 +72,27 @@ def test_rows_are_labelled_with_their_characters() -> None:
     assert "the 6 of 300 tokens with the largest norm" in text(figure)
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_directions_of_several_kinds_have_a_row_each(turned: bool) -> None:
+    panels = [Panel("b/forward_gru", gate, random(5, 7)) for gate in ("update", "reset", "new")]
+    panels += [Panel("b/lstm", gate, random(5, 9)) for gate in LSTM]
+    panels = panels[3:] + panels[:3] if turned else panels
+    figure = first_layer_figure(rows(panels), "m")
+    drawn = images(figure)
+    assert [image.axes.get_title(loc="left").split("\n")[-1] for image in drawn] == [
+        panel.gate for panel in panels
+    ]
+    for image, panel in zip(drawn, panels, strict=True):
+        np.testing.assert_array_equal(image.get_array(), panel.values)
+    places = [image.axes.get_subplotspec() for image in drawn]
+    sizes = (4, 3) if turned else (3, 4)
+    expected = [(row, column) for row in (0, 1) for column in range(sizes[row])]
+    assert [(place.rowspan.start, place.colspan.start) for place in places] == expected
+    hidden = [axes for axes in figure.axes if not axes.images and not axes.axison]
+    assert len(hidden) == 1
+    assert sum(bool(image.axes.get_xlabel()) for image in drawn) == 4, "below each column"
+
+
 def test_a_weight_far_off_does_not_hide_the_others() -> None:
     values = random(40, 30)
     values[3, 4] = 1e4
