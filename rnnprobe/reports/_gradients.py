@@ -254,17 +254,17 @@ def _verdict_text(summary: GradientSummary) -> str:
     least, most = summary.lengths
     steps = f"{most:,}" if least == most else f"{least:,} to {most:,}"
     told = (
-        f"at the step read first {_median_text(ratio)} of that at the step read last, "
-        f"{steps} steps (n = {ratio.number:,})"
+        f"the gradient at the step read first is {_median_text(ratio)} of that at the step read "
+        f"last, {steps} steps (n = {ratio.number:,})"
     )
     if summary.verdict != "undecided":
-        return f"**{summary.verdict}**, {told}"
+        return f"**{summary.verdict}**: {told}"
     reason = "fewer than six examples give no interval"
     if ratio.interval is not None:
         low, high = ratio.interval
         held = [f"{end:g}" for end in (VANISHING, EXPLODING) if low <= end <= high]
         reason = f"the interval holds {' and '.join(held)}"
-    return f"**{summary.verdict}**, {told}: {reason}"
+    return f"**{summary.verdict}**, {reason}: {told}"
 
 
 def _line_texts(summary: GradientSummary) -> list[str]:

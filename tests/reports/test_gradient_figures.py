@@ -112,7 +112,7 @@ def test_states_of_several_models_stand_beside_each_other_with_their_intervals()
 
 def test_each_verdict_names_its_threshold_and_what_it_is_over() -> None:
     text = sentences({"m": [flow(0.5)]})
-    assert "lstm, hidden state: **vanishing**, at the step read first" in text
+    assert "lstm, hidden state: **vanishing**: the gradient at the step read first" in text
     assert "28 steps (n = 30)" in text and "all of the interval is below 0.01" in text
     assert "a half-life of 1" in text and "a convention of this report" in text
     assert "not that with respect to the layer's output" in text
