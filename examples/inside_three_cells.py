@@ -22,7 +22,7 @@ for cell in ("rnn", "lstm", "gru"):
         first, interval = flow.summary.ratio.value, flow.summary.ratio.interval
         print(
             f"  gradient of the {flow.state} at the first row: {first:.3f} of that at the last "
-            f"[{interval.low:.3f}, {interval.high:.3f}], {flow.summary.verdict}"
+            f"[{interval.low:.3f}, {interval.high:.3f}], {flow.verdict}"
         )
     for gate in study.reading.gates:
         mean, right = gate.estimate("mean"), gate.estimate("right")

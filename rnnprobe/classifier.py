@@ -92,6 +92,11 @@ class KerasClassifier:
         return self._head
 
     @property
+    def ignores_masks(self) -> bool:
+        """Whether `predict` has no way to take the data's mask: no input for it, no `Masking`."""
+        return not self._takes_mask and not self._mask_makers
+
+    @property
     def num_classes(self) -> int:
         """The number of classes."""
         if self._width is None:

@@ -56,7 +56,8 @@ _SHARED = "gradients.png"  # one picture for all models
     "--example",
     type=click.IntRange(min=0),
     metavar="INDEX",
-    help="For attribution: this example of the part, from 0, in place of a pair's mistakes.",
+    help="For attribution: this example of the part, from 0, in place of a pair's mistakes; "
+    "without --pair its predicted class less the next.",
 )
 @export_option("Also write the arrays, by step and unit, .npz.", (".npz",))
 @seed_option
@@ -72,8 +73,11 @@ def command(models: tuple[Path, ...], **options: Any) -> None:
     parts = _parts(models, options)
     figures = _figure_names(models, parts)
     output = Output.prepare(options, tuple(name for names in figures for name in names.values()))
+    if output.format_name == "csv" and len(parts) > 1:
+        raise click.UsageError(f"CSV holds one table; name one part: --what {parts[0]}.")
     with keras_at_work(options["verbose"]):
         studies = _studies(models, parts, options)
+        _refuse_nothing(studies, parts)
 
     from rnnprobe.reports.inspect import inspect_report
 
@@ -139,6 +143,15 @@ def _studies(
     return studies
 
 
+def _refuse_nothing(studies: dict[str, InspectionStudy], parts: Sequence[str]) -> None:
+    """Refuse models of which nothing that was asked for can be told."""
+    from rnnprobe.errors import ModelError
+
+    if all(set(study.not_told) >= set(parts) for study in studies.values()):
+        reasons = [reason for study in studies.values() for reason in study.not_told.values()]
+        raise ModelError(" ".join(dict.fromkeys(reasons)))
+
+
 def _classes(text: str, names: Sequence[str]) -> tuple[int, int]:
     """Return the two classes of `--pair`; a name may hold commas itself."""
     from rnnprobe.inspection.explanation import find_class
@@ -148,8 +161,10 @@ def _classes(text: str, names: Sequence[str]) -> tuple[int, int]:
     if not splits:
         raise click.UsageError(f"--pair got '{text}', expected two classes: TRUE,PREDICTED.")
     known = [pair for pair in splits if set(pair) <= set(names)]
-    true, predicted = (known or splits)[0]
-    return find_class(true.strip(), names), find_class(predicted.strip(), names)
+    true, predicted = (find_class(name.strip(), names) for name in (known or splits)[0])
+    if true == predicted:
+        raise click.UsageError(f"--pair got '{text}', expected two different classes.")
+    return true, predicted
 
 
 def _figure_names(models: Sequence[Path], parts: Sequence[str]) -> list[dict[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import keras
 import numpy as np
@@ -15,7 +15,7 @@ from rnnprobe._batches import to_array
 from rnnprobe.backend import tapped_gradients
 from rnnprobe.classifier import KerasClassifier
 from rnnprobe.errors import DataError, ModelError
-from rnnprobe.inspection._gradient_statistics import GradientSummary, summarize
+from rnnprobe.inspection._gradient_statistics import GradientSummary, Verdict, summarize
 from rnnprobe.inspection._layers import Place, batch_size, call_path, walk
 from rnnprobe.inspection._replay_check import check_replay
 from rnnprobe.inspection._stepping import Stepped, Tapped, steppable, stepping, why_not
@@ -53,6 +53,8 @@ class GradientFlow:
             mask, all of them where it has none.
         padding_read: In how many examples some of these are steps at which the input is padding;
             0 where the layer has not as many steps as the input.
+        every_step: Whether the layer hands on its state at every step, so that later layers read
+            each of them directly.
     """
 
     path: str
@@ -63,6 +65,15 @@ class GradientFlow:
     doubt: Array
     counted: Array
     padding_read: int = 0
+    every_step: bool = False
+
+    @property
+    def verdict(self) -> Verdict | Literal["not judged"]:
+        """What the summary says; not judged where later layers read every step directly.
+
+        Such a gradient is not that of the recurrence alone: a cell that keeps nothing has one.
+        """
+        return "not judged" if self.every_step else self.summary.verdict
 
     @property
     def norms(self) -> Array:
@@ -130,7 +141,7 @@ def gradients_through_time(
 
     Example:
         >>> found = gradients_through_time(classifier, test.x, test.y)   # doctest: +SKIP
-        >>> [(flow.path, flow.summary.verdict) for flow in found.flows]  # doctest: +SKIP
+        >>> [(flow.path, flow.verdict) for flow in found.flows]  # doctest: +SKIP
         [('lstm', 'healthy'), ('lstm', 'healthy')]
     """
     places = walk(classifier.model)
@@ -146,6 +157,8 @@ def gradients_through_time(
     batches = _batches(classifier, stepped_places, found, x, y, mask)
     norms, masks, doubt, deviations = _gathered(batches)
     check_replay([(c.layer, float(d)) for c, d in zip(found, deviations, strict=True)], places)
+    handing_on = {place.path for place in places if getattr(place.layer, "return_sequences", False)}
+    layers = [call.layer for call in found for state in call.tapped if state.is_total]
     flows = tuple(
         GradientFlow(
             path,
@@ -156,8 +169,11 @@ def gradients_through_time(
             doubt,
             counted,
             _padding_read(counted, steps),
+            layer in handing_on,
         )
-        for (path, state), values, counted in zip(_followed(found), norms, masks, strict=True)
+        for (path, state), layer, values, counted in zip(
+            _followed(found), layers, norms, masks, strict=True
+        )
     )
     return GradientsThroughTime(flows, tuple(_left_out(places, found)))
 

@@ -35,6 +35,8 @@ class InspectionStudy:
         dataset: The data.
         confusions: What the model says of that part.
         not_told: Of each part that was asked for and cannot be told, why: one sentence each.
+        unmasked: How many examples are right where the model is not given the data's mask, of
+            which it has no use in `predict`; None where that is no question.
         reading: Activations and gates.
         gradients: Gradients through time.
         decisions: When in the sequence each prediction was made.
@@ -48,6 +50,7 @@ class InspectionStudy:
     dataset: SequenceDataset
     confusions: Confusions
     not_told: Mapping[str, str]
+    unmasked: int | None = None
     reading: Reading | None = None
     gradients: GradientsThroughTime | None = None
     decisions: Decisions | None = None
@@ -95,12 +98,11 @@ def study_inspection(
     Raises:
         DataError: The part is empty or does not fit the model, or there is no such example or
             mistake.
-        ModelError: A replayed recurrent layer returns something else than the model's own, or
-            nothing of what was asked for can be told.
+        ModelError: A replayed recurrent layer returns something else than the model's own.
 
     Example:
         >>> study = study_inspection(classifier, dataset)          # doctest: +SKIP
-        >>> [flow.summary.verdict for flow in study.gradients.flows]  # doctest: +SKIP
+        >>> [flow.verdict for flow in study.gradients.flows]  # doctest: +SKIP
         ['healthy', 'healthy']
     """
     split = dataset.splits[part]
@@ -141,9 +143,10 @@ def study_inspection(
             found |= look(looked)
             if say is not None and not set(looked) & set(not_told):
                 say(looked)
-    if set(not_told) >= set(parts):
-        raise ModelError(" ".join(dict.fromkeys(not_told.values())))
-    return InspectionStudy(part, dataset, confusions, not_told, **found)
+    unmasked = None
+    if split.mask is not None and not split.mask.all() and classifier.ignores_masks:
+        unmasked = int((classifier.logits(split.x).argmax(axis=1) == split.y).sum())
+    return InspectionStudy(part, dataset, confusions, not_told, unmasked, **found)
 
 
 def _stepless(model: keras.Model) -> str:

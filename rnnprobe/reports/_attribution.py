@@ -191,7 +191,9 @@ def _target(explanation: Explanation, dataset: SequenceDataset, part: str) -> Fi
     value: dict[str, Any] = {"first": dataset.class_names[explanation.first]}
     value |= {"second": dataset.class_names[explanation.second], "n": number}
     value |= {"f": found.value.mean(), "f_baseline": found.baseline_value.mean()}
-    ends = f"f(x) = {_mean_text(found.value)} and f(baseline) = {_mean_text(found.baseline_value)}"
+    ends = (
+        f"f(x) = {_range_text(found.value)} and f(baseline) = {_range_text(found.baseline_value)}"
+    )
     if explanation.total is None:
         index = int(explanation.indices[0])
         true = escape(dataset.class_names[dataset.splits[part].y[index]])
@@ -213,6 +215,13 @@ def _target(explanation: Explanation, dataset: SequenceDataset, part: str) -> Fi
     settings = found.settings
     value["smoothgrad"] = {"samples": settings.samples, "noise": settings.noise, "seed": found.seed}
     return Finding("attribution", sentence, {**value, "baseline": found.baseline})
+
+
+def _range_text(values: Array) -> str:
+    """Return the mean, and where the values differ from which to which they go."""
+    low, high = float(values.min()), float(values.max())
+    around = f" (from {low:.3f} to {high:.3f})" if high - low > 5e-4 else ""
+    return f"{values.mean():.3f}{around}"
 
 
 def _mean_text(values: Array, lowest: float = -np.inf, highest: float = np.inf) -> str:

@@ -179,7 +179,8 @@ def gates_note(readings: Sequence[Reading]) -> str:
         told.append(
             "Half-life: −ln 2 / ln of a unit's mean forget or update gate, the steps after which a "
             "gate that stood at its mean would have halved the state, on the direct way from state "
-            "to state alone; a gate that varies keeps less."
+            "to state alone; a gate that varies keeps less, other ways may keep more: the "
+            "gradients through time see all of them."
         )
     if any(gate.name == "forget gate" for gate in memory):
         told.append(
@@ -253,7 +254,7 @@ def _memory_findings(gates: Sequence[Signal]) -> Iterator[Finding]:
             value[gate.path] = {"at_mean": memory.at_mean.value, "steps": memory.num_steps}
             value[gate.path]["median"] = _quartiles(memory.half_lives)[0]
     if texts:
-        yield Finding("memory", f"Memory half-life: {listed(texts, 2)}", value)
+        yield Finding("memory", f"Memory half-life by the gates alone: {listed(texts, 2)}", value)
     without = _without_memory(gates, value)
     if without:
         named = "; ".join(f"{escape(path)}: {reason}" for path, reason in without.items())

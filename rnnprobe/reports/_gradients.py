@@ -44,9 +44,7 @@ def gradients_tables(flows_by_model: FlowsByModel) -> dict[str, Table]:
     flows = list(_each(flows_by_model))
     names = _name_columns(flows_by_model)
     cells = [_name_cells(model, flow, names) for model, flow in flows]
-    rows = [
-        (*name, *_summary_cells(flow.summary)) for name, (_, flow) in zip(cells, flows, strict=True)
-    ]
+    rows = [(*name, *_summary_cells(flow)) for name, (_, flow) in zip(cells, flows, strict=True)]
     by_step = [
         (*name, *row)
         for name, (_, flow) in zip(cells, flows, strict=True)
@@ -92,13 +90,15 @@ def _name_cells(model: str, flow: GradientFlow, columns: Sequence[Column]) -> tu
     return tuple(values[column.key] for column in columns)
 
 
-def _summary_cells(summary: GradientSummary) -> tuple[Any, ...]:
+def _summary_cells(flow: GradientFlow) -> tuple[Any, ...]:
+    summary = flow.summary
+    fades = summary.half_life.value is not None and math.isfinite(summary.half_life.value)
     return (
         *_median_cells(summary.ratio),
         *_median_cells(summary.decay),
-        *_median_cells(summary.half_life),
+        *(_median_cells(summary.half_life) if fades and not flow.every_step else (None,) * 3),
         summary.spread.value,
-        summary.verdict,
+        flow.verdict,
         summary.ratio.number,
         summary.vanished,
     )
@@ -199,7 +199,7 @@ def gradients_note(flows: Sequence[GradientFlow]) -> str:
         f"of the interval is below {VANISHING:g}; exploding: all is above {EXPLODING:g}; healthy: "
         "all is between; a convention of this report."
     )
-    if any(flow.state == "cell state" for flow in flows):
+    if any(flow.state == "cell state" and not flow.every_step for flow in flows):
         told += (
             " The memory of an LSTM is its cell state; the head sees the last hidden state alone, "
             "so that the gradient of the hidden state may fall at the first step back and fade no "
@@ -219,7 +219,7 @@ def _verdict(model: str, flow: GradientFlow, *, several: bool) -> Finding:
     names = (model,) * several + (flow.path, flow.state)
     key = "/".join(("gradients", *names))
     value = {
-        "verdict": summary.verdict,
+        "verdict": flow.verdict,
         "ratio": _as_value(summary.ratio),
         "decay": _as_value(summary.decay),
         "half_life": _as_value(summary.half_life),
@@ -231,7 +231,7 @@ def _verdict(model: str, flow: GradientFlow, *, several: bool) -> Finding:
         "without_steps": summary.without_steps,
         "padding_read": flow.padding_read,
     }
-    texts = [_verdict_text(summary), *_line_texts(summary), *_exceptions(summary)]
+    texts = [_verdict_text(flow), *_line_texts(flow), *_exceptions(summary)]
     if flow.padding_read:
         texts.append(
             "no mask tells it to skip the steps at which the input is padding, which "
@@ -247,8 +247,8 @@ def _as_value(median: Median) -> dict[str, Any]:
     return {"value": median.value, "low": low, "high": high, "n": median.number}
 
 
-def _verdict_text(summary: GradientSummary) -> str:
-    ratio = summary.ratio
+def _verdict_text(flow: GradientFlow) -> str:
+    summary, ratio = flow.summary, flow.summary.ratio
     if ratio.value is None or summary.lengths is None:
         return "no verdict, since no example has two steps that count and a gradient at the last"
     least, most = summary.lengths
@@ -257,6 +257,8 @@ def _verdict_text(summary: GradientSummary) -> str:
         f"the gradient at the step read first is {_median_text(ratio)} of that at the step read "
         f"last, {steps} steps (n = {ratio.number:,})"
     )
+    if flow.every_step:
+        return f"{flow.verdict}, since later layers read every step directly: {told}"
     if summary.verdict != "undecided":
         return f"**{summary.verdict}**: {told}"
     reason = "fewer than six examples give no interval"
@@ -267,20 +269,25 @@ def _verdict_text(summary: GradientSummary) -> str:
     return f"**{summary.verdict}**, {reason}: {told}"
 
 
-def _line_texts(summary: GradientSummary) -> list[str]:
+def _line_texts(flow: GradientFlow) -> list[str]:
     """Return the exponential that fits, and how well it does."""
+    summary = flow.summary
     decay, half_life, spread = summary.decay, summary.half_life, summary.spread
     if decay.value is None or half_life.value is None:
         return []
     told = f"× {_median_text(decay)} a step back"
+    if flow.every_step:
+        return [told]
     if math.isinf(half_life.value):
         grows = decay.interval is not None and decay.interval.low > 1
-        told += ", it grows" if grows else ", no measurable fading"
+        told += ", it grows" if grows else ", neither fading nor growing measurably"
     elif half_life.interval is None or math.isfinite(half_life.interval.high):
-        told += f", a half-life of {_median_text(half_life)} steps"
+        told += f", the gradient's half-life {_median_text(half_life)} steps"
     else:
         low = half_life.interval.low
-        told += f", a half-life of {half_life.value:.3g} steps, at least {low:.3g}"
+        told += f", the gradient's half-life {half_life.value:.3g} steps, at least {low:.3g}"
+    if summary.lengths is not None and len(set(summary.lengths)) > 1:
+        told += ", sequences of all lengths together, which may differ in it"
     if spread.value is not None:
         told += f" (this fit is off by a factor of {spread.value:.3g})"
     return [told]

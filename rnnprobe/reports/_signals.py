@@ -110,7 +110,7 @@ def listed(texts: Sequence[str], most: int = 4) -> str:
     """Return the first texts, and how many more there are."""
     more = len(texts) - most
     shown = "; ".join(texts[:most])
-    return f"{shown}; and {more:,} more (see the table)" if more > 0 else shown
+    return f"{shown}; and {more:,} more" if more > 0 else shown
 
 
 def name_of(signal: Signal) -> str:

@@ -126,7 +126,7 @@ def _listed(texts: Sequence[str], separator: str = ", ") -> str:
     """Return the first few texts, and how many more there are."""
     more = len(texts) - _MOST_NAMED
     shown = separator.join(texts[:_MOST_NAMED])
-    return f"{shown}{separator}and {more} more (see the table)" if more > 0 else shown
+    return f"{shown}{separator}and {more} more" if more > 0 else shown
 
 
 def _by_layer(

@@ -91,6 +91,13 @@ def _accuracies(studies: Studies) -> list[Finding]:
         key = _key("accuracy", name, studies)
         sentence = f"Accuracy{of}: {interval_text(correct, total)}"
         found.append(Finding(key, sentence, correct / total))
+        if study.unmasked is not None:
+            sentence = (
+                f"The data's mask is handed to {escape(name)}, as by `model(x, mask=mask)`, which "
+                "`model.predict(x)` cannot do: without it the accuracy is "
+                f"{interval_text(study.unmasked, total)}"
+            )
+            found.append(Finding(_key("unmasked", name, studies), sentence, study.unmasked / total))
     return found
 
 

@@ -123,7 +123,7 @@ def test_a_model_without_a_recurrent_layer_says_what_it_has_not(
 
     alone = cli("inspect", name, "--data", pictures_npz, "--what", "gates,gradients")
     assert (alone.status, alone.out) == (1, "")
-    assert alone.err.splitlines()[-1] == f"Error: '{name}': The model has no recurrent layer."
+    assert alone.err.splitlines()[-1] == "Error: The model has no recurrent layer."
 
 
 def test_a_model_that_looks_its_tokens_up_twice_goes_without_attribution(
@@ -155,9 +155,35 @@ def test_a_bidirectional_model_is_looked_into_both_ways(cli: Cli, values_npz: Pa
     found = json.loads(cli("inspect", name, "--data", values_npz, "--format", "json").out)
     forward, backward = {row["layer"] for row in found["tables"]["gradients"]}
     assert {forward.split("/")[0], backward.split("/")[0]} == {"both"}
+    assert {row["verdict"] for row in found["tables"]["gradients"]} <= {"healthy", "undecided"}
     assert "bidirectional" in found["findings"]["no_decisions"]
     heads = [row["what"] for row in found["tables"]["activations"] if row["layer"] == "head"]
     assert heads == ["output before softmax"]
+
+
+def test_states_that_are_pooled_are_not_judged(cli: Cli, values_npz: Path) -> None:
+    states = layers.GRU(3, return_sequences=True)
+    name = save("pooled.keras", states, layers.GlobalAveragePooling1D(), layers.Dense(3))
+    done = cli("inspect", name, "--data", values_npz, "--what", "gradients", "--format", "json")
+    (row,) = json.loads(done.out)["rows"]
+    assert (row["verdict"], row["half_life"]) == ("not judged", None)
+
+
+def test_a_mask_that_the_model_would_not_take_is_told(cli: Cli, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(60, 6, 3)).astype(np.float32), np.arange(60) % 3
+    np.savez(tmp_path / "masked.npz", x=x, y=y, lengths=1 + np.arange(60) % 6)
+    name = save("plain.keras", layers.LSTM(4), layers.Dense(3))
+    told = "without it the accuracy is"
+    given = ("--data", "masked.npz", "--what", "weights", "--split", "train")
+    done = cli("inspect", name, *given, "--format", "json")
+    model = keras.models.load_model(name)
+    train = load_dataset("masked.npz").train
+    right = model.predict(train.x, verbose=0).argmax(axis=1) == train.y
+    assert json.loads(done.out)["findings"]["unmasked"] == pytest.approx(right.mean())
+    assert told in cli("inspect", name, *given).out
+    taking = save("masking.keras", layers.Masking(), layers.LSTM(4), layers.Dense(3))
+    assert told not in cli("inspect", taking, *given).out
 
 
 def test_names_are_attributed_by_character(cli: Cli, tmp_path: Path) -> None:
@@ -203,7 +229,8 @@ def test_the_arrays_behind_the_tables_are_exported(cli: Cli, saved_model: Path) 
         (["--example", "9999"], "no example 9999"),
         (["--pair", "0"], "expected two classes"),
         (["--pair", "0,nobody"], "nobody"),
-        (["--pair", "0,0"], "0"),
+        (["--pair", "0,0"], "two different classes"),
+        (["--format", "csv"], "name one part: --what activations"),
         (["--what", "gates", "--pair", "0,1"], "--pair goes with --what attribution"),
         (["--what", "gates", "--seed", "1"], "--seed goes with --what attribution"),
         (["--split", "none"], "--split"),

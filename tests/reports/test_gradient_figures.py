@@ -114,14 +114,14 @@ def test_each_verdict_names_its_threshold_and_what_it_is_over() -> None:
     text = sentences({"m": [flow(0.5)]})
     assert "lstm, hidden state: **vanishing**: the gradient at the step read first" in text
     assert "28 steps (n = 30)" in text and "all of the interval is below 0.01" in text
-    assert "a half-life of 1" in text and "a convention of this report" in text
+    assert "the gradient's half-life 1" in text and "a convention of this report" in text
     assert "not that with respect to the layer's output" in text
     assert "memory of an LSTM" not in text
     grown = sentences({"m": [flow(1.3, state="cell state")]})
     assert "**exploding**" in grown and "above 100" in grown and "it grows" in grown
     assert "memory of an LSTM is its cell state" in grown
     healthy = sentences({"m": [flow(0.97)]})
-    assert "**healthy**" in healthy and "a half-life of 22.8" in healthy
+    assert "**healthy**" in healthy and "the gradient's half-life 22.8" in healthy
     held = flow(0.5, 8, 30)
     norms = held.log_odds_norms.copy()
     norms[::2] = 1
@@ -129,7 +129,9 @@ def test_each_verdict_names_its_threshold_and_what_it_is_over() -> None:
     mixed = dataclasses.replace(held, log_odds_norms=norms)
     assert "the interval holds 0.01" in sentences({"m": [mixed]})
     flat = dataclasses.replace(held, log_odds_norms=np.ones_like(norms))
-    assert "× 1 [1, 1] a step back, no measurable fading" in sentences({"m": [flat]})
+    assert "× 1 [1, 1] a step back, neither fading nor growing measurably" in sentences(
+        {"m": [flat]}
+    )
 
 
 def test_zeros_overflow_and_examples_without_a_part_are_counted_in_words() -> None:
@@ -224,3 +226,18 @@ def test_the_lines_are_the_medians_and_time_runs_to_the_right() -> None:
     assert drawn[0].get_color() != drawn[1].get_color() == drawn[2].get_color()
     left, right = axes.get_xlim()
     assert left > 27 and right < 0 and axes.get_yscale() == "log"
+
+
+def test_layers_that_hand_on_every_step_are_not_judged() -> None:
+    direct = dataclasses.replace(flow(1.3), every_step=True)
+    text = sentences({"m": [direct]})
+    assert "not judged, since later layers read every step directly" in text
+    assert "**exploding**" not in text and "half-life" not in text
+    (row,) = report_of({"m": [direct]}).main.records()
+    assert (row["verdict"], row["half_life"]) == ("not judged", None)
+
+
+def test_different_lengths_are_told_beside_the_fit() -> None:
+    lengths = np.arange(30) % 12 + 2
+    assert "sequences of all lengths together" in sentences({"m": [flow(0.9, 13, lengths=lengths)]})
+    assert "sequences of all lengths together" not in sentences({"m": [flow(0.9)]})
