@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from rnnprobe._archive import save_arrays
 from rnnprobe.inspection.signals import Signal
 from rnnprobe.inspection.study import InspectionStudy
@@ -18,10 +20,10 @@ def export_inspection(path: Path, studies: Mapping[str, InspectionStudy]) -> Non
 
     Of each layer's output `activations/LAYER/output/...`, of each gate and state
     `gates/LAYER/SIGNAL/...`: `count` (num_steps,), and `mean`, `variance`, `left`, `right`, `zeros`
-    (num_steps, num_units), as `Signal` has them. Of each state `gradients/LAYER/STATE/norms` and
-    `counted` (num_examples, num_steps). `decisions/logits` (num_examples, num_states, num_classes)
-    and `counted`. `attribution/integrated`, `smoothgrad`, `counted` and `indices`, one row an
-    example. Of several models the model's name stands in front.
+    (num_steps, num_units), as `Signal` has them. Of each state `gradients/LAYER/STATE/norms`
+    (num_examples, num_steps), NaN at steps that the layer is told to skip. `decisions/logits` (num_examples, num_states, num_classes)
+    and `counted`. `attribution/integrated`, `smoothgrad`, `counted`, `indices`, `value` (f(x)) and
+    `baseline_value`, one row an example, and `classes` (2,), whose logits f compares. Of several models the model's name stands in front.
 
     Args:
         path: Ends with `.npz`; replaced where there is one.
@@ -47,7 +49,7 @@ def _arrays(study: InspectionStudy) -> dict[str, Array]:
             arrays |= _signal_arrays("gates", signal)
     for flow in study.gradients.flows if study.gradients else ():
         key = f"gradients/{flow.path}/{flow.state}"
-        arrays |= {f"{key}/norms": flow.norms, f"{key}/counted": flow.counted}
+        arrays[f"{key}/norms"] = np.where(flow.counted, flow.norms, np.nan)
     if study.decisions is not None:
         arrays["decisions/logits"] = study.decisions.logits
         arrays["decisions/counted"] = study.decisions.counted
@@ -57,6 +59,10 @@ def _arrays(study: InspectionStudy) -> dict[str, Array]:
         arrays["attribution/smoothgrad"] = found.smooth
         arrays["attribution/counted"] = found.counted
         arrays["attribution/indices"] = study.explanation.indices
+        arrays["attribution/value"] = found.value
+        arrays["attribution/baseline_value"] = found.baseline_value
+        pair = study.explanation.first, study.explanation.second
+        arrays["attribution/classes"] = np.array(pair)
     return arrays
 
 

@@ -214,6 +214,10 @@ def test_the_arrays_behind_the_tables_are_exported(cli: Cli, saved_model: Path) 
     assert mean.mean() == pytest.approx(found["gates"][0]["mean"])
     norms = arrays[f"gradients/{layer}/hidden state/norms"]
     assert np.median(norms[:, 0] / norms[:, -1]) == pytest.approx(found["gradients"][0]["ratio"])
+    first, second = arrays["attribution/classes"]
+    explained = json.loads(done.out)["findings"]["attribution"]
+    assert [explained["first"], explained["second"]] == [str(first), str(second)]
+    assert arrays["attribution/value"].mean() == pytest.approx(explained["f"])
     attributed = arrays["attribution/integrated"].sum(axis=2).mean(axis=0)
     assert attributed == pytest.approx([row["integrated"] for row in found["attribution"]])
     assert cli("inspect", saved_model, "--export", "a.npz", "--what", "gates").status == 0  # ours
