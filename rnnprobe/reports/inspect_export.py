@@ -21,9 +21,10 @@ def export_inspection(path: Path, studies: Mapping[str, InspectionStudy]) -> Non
     Of each layer's output `activations/LAYER/output/...`, of each gate and state
     `gates/LAYER/SIGNAL/...`: `count` (num_steps,), and `mean`, `variance`, `left`, `right`, `zeros`
     (num_steps, num_units), as `Signal` has them. Of each state `gradients/LAYER/STATE/norms`
-    (num_examples, num_steps), NaN at steps that the layer is told to skip. `decisions/logits` (num_examples, num_states, num_classes)
-    and `counted`. `attribution/integrated`, `smoothgrad`, `counted`, `indices`, `value` (f(x)) and
-    `baseline_value`, one row an example, and `classes` (2,), whose logits f compares. Of several models the model's name stands in front.
+    (num_examples, num_steps), NaN at steps that the layer is told to skip. `decisions/logits`
+    (num_examples, num_states, num_classes) and `counted`. `attribution/integrated`, `smoothgrad`,
+    `counted`, `indices`, `value` (f(x)) and `baseline_value`, one row an example, and `classes`
+    (2,), whose logits f compares. Of several models the model's name stands in front.
 
     Args:
         path: Ends with `.npz`; replaced where there is one.
