@@ -81,7 +81,7 @@ def bounded_size(num_units: int, num_steps: int, copies: int, most: int) -> int:
 
     Example:
         >>> bounded_size(512, 784, 5, 512)
-        24
+        49
     """
     return min(most, max(1, _BATCH_BYTES // (4 * copies * max(num_units * num_steps, 1))))
 
