@@ -113,13 +113,12 @@ def read_signals(
         largest = _largest(largest, apart, len(rows))
     check_replay([(one.layer, d) for one, d in zip(stepped, largest, strict=True)], places)
     signals = [Signal.of(*one[:5], total) for one, total in zip(seen, totals, strict=True)]
-    told = [one for one in seen if one.axis is None or one.of_input or one.mask is not None]
     number = len(watch.seen)
     return Reading(
         tuple(signals[:number]),
         tuple(signals[number:]),
         tuple(_left_out(places, watched, opened, seen, classifier.head)),
-        tuple({one.path: None for one in seen if one not in told and not counted.all()}),
+        () if counted.all() else _all_counted(seen),
         float(largest.max(initial=0.0)),
     )
 
@@ -138,6 +137,12 @@ def _largest(before: Array, apart: Sequence[Any], num_rows: int) -> Array:
     """Return the largest deviation of each call so far."""
     now = np.array([float(to_array(one)[:num_rows].max()) for one in apart])
     return np.maximum(before, now) if len(before) else now
+
+
+def _all_counted(seen: Sequence[Seen]) -> tuple[str, ...]:
+    """Return the paths of what nothing tells the padding of."""
+    untold = (one for one in seen if one.axis and not one.of_input and one.mask is None)
+    return tuple(dict.fromkeys(one.path for one in untold))
 
 
 def _is_passing(place: Place) -> bool:

@@ -201,7 +201,7 @@ def draw_saturation(axes: Axes, signal: Signal) -> None:
         )  # fmt: skip
     axes.set(xlim=(0, 1), ylim=(0, 1), xticks=[0, 0.5, 1], yticks=[0, 0.5, 1], box_aspect=1)
     axes.set_xticklabels(["0", "½", "1"])
-    axes.set_yticklabels(["0", "½", "1"])
+    axes.set_yticklabels(["0", "", "1"])  # a half would run into the label
     axes.set_xlabel(f"share < {low:g}".replace("-", "−"), fontsize=_SMALL, labelpad=1)
     axes.set_ylabel(f"share > {high:g}", fontsize=_SMALL, labelpad=1)
     axes.tick_params(labelsize=_SMALL)
@@ -213,7 +213,7 @@ def _draw_zeros(axes: Axes, zeros: Array) -> None:
         return
     axes.plot(np.arange(len(zeros)) + 1, np.sort(zeros), "o", color=BLUE, markersize=2.5)
     axes.set(ylim=(-0.03, 1.03), yticks=[0, 0.5, 1], box_aspect=1)
-    axes.set_yticklabels(["0", "½", "1"])
+    axes.set_yticklabels(["0", "", "1"])
     _unit_axis(axes, len(zeros), 2)
     axes.set_xlabel("unit (rank)", fontsize=_SMALL, labelpad=1)
     axes.set_ylabel("share of zeros", fontsize=_SMALL, labelpad=1)
