@@ -67,10 +67,10 @@ def read_signals(
 ) -> Reading:
     """Look at what every layer returns and at every gate and state, over all examples.
 
-    Steps that do not count are left out: those that a layer is told to skip, and where a layer has
-    as many steps as the input, those that `counted_steps` knows as padding. Gates are not what
-    Keras hands out: each cell is stepped with the saved weights, and the outputs that come of it
-    must be the model's own.
+    Steps that do not count are left out: those that a layer is told to skip, and where its steps
+    are those of the input, those that `counted_steps` knows as padding. Gates are not what Keras
+    hands out: each cell is stepped with the saved weights, and the outputs that come of it must be
+    the model's own.
 
     Args:
         classifier: The model.
