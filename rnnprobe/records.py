@@ -208,7 +208,8 @@ class ModelSpec:
         embedding: Size of the token embedding; None chooses min(64, number of tokens).
         initializers: Keras initializer configurations by the cell's argument name, for example
             `{"kernel_initializer": "he_normal"}`; `output_kernel_initializer` and
-            `output_bias_initializer` are the last layer's.
+            `output_bias_initializer` are the last layer's; `joint_kernel_initializer`, which is
+            `glorot_uniform`, draws the kernels of inputs and of states of an rnn or lstm as one.
         cell_options: More keyword arguments of the cell's layer.
     """
 

@@ -283,7 +283,7 @@ class Training:
         )
 
     def _checkpoints(self) -> dict[str, float]:
-        """Return the training accuracy of each part between two checkpoints that was reached."""
+        """Return the training accuracy up to each checkpoint that was reached, and at it."""
         number, metrics = self.train_spec.checkpoints, {}
         num_steps = self.train_spec.num_steps(len(self.dataset.train))
         for point in range(number):
@@ -291,6 +291,7 @@ class Training:
             if end <= len(self._right):
                 share = sum(self._right[first:end]) / sum(self._sizes[first:end])
                 metrics[f"train_{point + 1}"] = share
+                metrics[f"minibatch_{point + 1}"] = self._right[end - 1] / self._sizes[end - 1]
         return metrics
 
     def tested(self) -> Run:

@@ -29,6 +29,7 @@ ROWS = (
     ("training", "opening"),
     ("confusions", "inspection", "hardening"),
     ("search",),
+    ("experiments",),
     ("reports",),
     ("cli", "__main__"),
 )  # fmt: skip

@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rnnprobe.errors import OutputError
-from rnnprobe.journal import Journal, read_experiment, read_results
+from rnnprobe.journal import read_experiment, read_results
 from rnnprobe.records import Run, SequenceDataset, TrainSpec, check_trainable
-from rnnprobe.search.pool import Pool
 from rnnprobe.search.results import CONFIRMED_CELLS, CellRun, SweepResult, cell_key
-from rnnprobe.search.space import AXES, Configuration, SearchSpace, to_specs, value_text
-from rnnprobe.search.task import (
-    Execution,
-    TrialTask,
-    experiment,
-    folder_for_data,
-    outcome_entry,
-    run_folder,
-)
+from rnnprobe.search.runs import Entry, open_runs
+from rnnprobe.search.space import AXES, Configuration, SearchSpace, to_specs
+from rnnprobe.search.task import Execution, TrialTask, experiment, file_name
 
 SETTINGS = ("epochs", "steps", "early_stopping", "class_weights", "checkpoints")
 
-if TYPE_CHECKING:
-    from rnnprobe.search.chief import Chief
-
-Entry = Mapping[str, Any]
 OnRun = Callable[[Run, int, int], None]
 
 
@@ -81,24 +69,19 @@ def sweep(
     for task in plan.tasks():
         check_trainable(dataset, task.train, parts=("train", "validation", "test"))
     started = time.perf_counter()
-    with run_folder(execution) as folder:
-        described = plan.experiment(dataset)
-        chief = execution.chief(described)
-        journal = Journal(folder, described, resume=execution.resume)
-        with (
-            journal,
-            folder_for_data(folder) as data,
-            chief or execution.pool(dataset, data) as pool,
-        ):
-            runs = _Runs(plan, journal, pool, on_run, dataset.digest)
-            runs.take_over(retry_dnf=execution.retry_dnf)
-            runs.make(plan.tasks())
-            if confirm:
-                runs.make(plan.confirming_tasks(runs.done))
+
+    def tell(entry: Entry, done: int) -> None:
+        if on_run:
+            on_run(Run.from_dict(entry["run"]), done, plan.num_runs)
+
+    with open_runs(dataset, plan.experiment(dataset), execution, tell) as runs:
+        runs.make(plan.tasks())
+        if confirm:
+            runs.make(plan.confirming_tasks(runs.done))
     return replace(
         plan.result(runs.done, execution.run_dir),
         seconds=time.perf_counter() - started,
-        unreadable=journal.unreadable,
+        unreadable=runs.unreadable,
     )
 
 
@@ -167,7 +150,7 @@ class Plan:
         """Return one run; `repeat` counts from 1."""
         seed = self.seed + repeat - 1
         model, train = to_specs(configuration, seed=seed, **self.settings)
-        name = _file_name({name: configuration[name] for name in self.space.varied}, seed)
+        name = file_name({name: configuration[name] for name in self.space.varied}, seed)
         return TrialTask(_key(configuration, seed), model, train, rank=repeat, name=name)
 
     def tasks(self) -> list[TrialTask]:
@@ -222,43 +205,3 @@ class Plan:
 
 def _key(configuration: Configuration, seed: int) -> str:
     return f"{cell_key(configuration)} seed={seed}"
-
-
-def _file_name(varied: Configuration, seed: int) -> str:
-    told = {n: repr(v) if isinstance(v, float) else value_text(v) for n, v in varied.items()}
-    text = ",".join(f"{name}={value}" for name, value in {**told, "seed": seed}.items())
-    return re.sub(r"[^\w=.,+-]", "_", text)
-
-
-class _Runs:
-    """Makes the runs that are missing, and writes down each as it ends."""
-
-    def __init__(
-        self, plan: Plan, journal: Journal, pool: Pool | Chief, on_run: OnRun | None, digest: str
-    ) -> None:
-        self._plan, self._journal, self._pool = plan, journal, pool
-        self._on_run, self._digest = on_run, digest
-        self._planned: set[str] = set()
-        self.done: dict[str, Entry] = {}
-
-    def take_over(self, *, retry_dnf: bool) -> None:
-        """Accept the results that are there already."""
-        for entry in self._journal.entries:
-            self.done[entry["key"]] = entry
-        if retry_dnf:
-            finished = self.done.items()
-            self.done = {k: entry for k, entry in finished if entry["run"]["status"] == "ok"}
-
-    def make(self, tasks: list[TrialTask]) -> None:
-        """Run what is missing of these."""
-        self._planned |= {task.key for task in tasks}
-        for task in tasks:
-            if task.key not in self.done:
-                self._pool.add(task)
-        for outcome in self._pool.outcomes():
-            entry = outcome_entry(outcome, self._digest)
-            self._journal.append(entry)
-            self.done[entry["key"]] = entry
-            if self._on_run:
-                done = len(self._planned & set(self.done))
-                self._on_run(Run.from_dict(entry["run"]), done, self._plan.num_runs)

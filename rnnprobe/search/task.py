@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Hashable, Iterator, Mapping
@@ -19,6 +20,7 @@ from rnnprobe.records import ModelSpec, Run, SequenceDataset, TrainSpec, specs_f
 from rnnprobe.search._shared import SharedDataset
 from rnnprobe.search.limits import automatic_workers, available_memory, check_memory_limit
 from rnnprobe.search.pool import Died, Done, Pool
+from rnnprobe.search.space import value_text
 
 if TYPE_CHECKING:
     from rnnprobe.search.chief import Chief
@@ -197,6 +199,13 @@ def dead_run(task: TrialTask, dataset_digest: str, message: str, seconds: float)
         versions=versions(),
         message=message,
     )
+
+
+def file_name(settings: Mapping[str, Any], seed: int) -> str:
+    """Return what the file of a run's model is called, without its suffix."""
+    told = {n: repr(v) if isinstance(v, float) else value_text(v) for n, v in settings.items()}
+    text = ",".join(f"{name}={value}" for name, value in {**told, "seed": seed}.items())
+    return re.sub(r"[^\w=.,+-]", "_", text)
 
 
 def outcome_entry(outcome: Done | Died, dataset_digest: str) -> dict[str, Any]:
