@@ -64,7 +64,8 @@ def open_model(
 
     Args:
         path: A `.keras` file.
-        data: A data set as for `load_dataset`; None takes what the model's metadata names.
+        data: A data set as for `load_dataset`; None takes what the model's metadata names. Classes,
+            vocabulary, layout and split are the model's.
         layout: As for `load_dataset`; goes with `data`.
         limit_examples: Keeps at most so many examples of each part.
         columns: As for `load_dataset`; goes with `data`.
@@ -84,15 +85,19 @@ def open_model(
         source = (metadata or {}).get("data", {})
         key, load = repr(source), partial(_own_data, path, source)
     else:
-        encoding = Encoding()
+        encoding, split = Encoding(), None
         if metadata is not None:
             vocabulary = metadata["vocabulary"]
             encoding = Encoding(
                 tuple(metadata["class_names"]), tuple(vocabulary) if vocabulary else None
             )
             layout = layout or metadata["data"].get("layout")
-        key = repr((data, layout, columns, encoding))
-        load = partial(load_dataset, data, layout=layout, columns=columns, encoding=encoding)
+            # Cut in another way, the test part would hold examples that it was trained on.
+            split = metadata["data"].get("split")
+        key = repr((data, layout, columns, encoding, split))
+        load = partial(
+            load_dataset, data, layout=layout, columns=columns, encoding=encoding, split=split
+        )
     known = {} if loaded is None else loaded
     if key not in known:
         whole = load()

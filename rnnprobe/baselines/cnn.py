@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import keras
 
-from rnnprobe.errors import DataError
+from rnnprobe.baselines._options import check_options
+from rnnprobe.baselines._pictures import to_pictures
 from rnnprobe.records import ModelSpec, SequenceDataset
 
 _SMALLEST = 12
@@ -23,27 +24,19 @@ def build(
     than in the paper the second convolution sees all six maps and the output layer is linear.
 
     Raises:
-        DataError: The examples are no pictures in row layout, or smaller than 12x12.
+        DataError: The examples are no pictures in row layout, or smaller than 12x12; a cell option
+            is given, or an initializer that is not the output layer's.
 
     References:
         Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-Based Learning Applied to Document
         Recognition", Proceedings of the IEEE 86 (1998). https://doi.org/10.1109/5.726791
     """
-    del mask, spec
-    if dataset.image_shape is None or dataset.layout != "rows":
-        raise DataError(
-            f"The cnn reads pictures in the layout rows, but '{dataset.name}' has "
-            f"{'the layout ' + dataset.layout if dataset.layout else 'no pictures'}; give --layout "
-            "rows where float arrays are pictures, or take another cell."
-        )
-    height, width, _ = dataset.image_shape
-    if min(height, width) < _SMALLEST:
-        raise DataError(
-            f"The cnn needs pictures of {_SMALLEST}x{_SMALLEST} or more, got {height}x{width}."
-        )
+    del mask
+    check_options(spec)
+    x = to_pictures(inputs, spec.cell, dataset, _SMALLEST)
+    height, width = x.shape[1:3]
     padding = "same" if min(height, width) < 32 else "valid"
     layers = keras.layers
-    x = layers.Reshape(dataset.image_shape)(inputs)
     x = layers.Conv2D(6, 5, padding=padding, activation="tanh", name="convolution_1")(x)
     x = layers.AveragePooling2D(2)(x)
     x = layers.Conv2D(16, 5, activation="tanh", name="convolution_2")(x)

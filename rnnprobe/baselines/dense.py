@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keras
 
+from rnnprobe.baselines._options import check_options
 from rnnprobe.records import ModelSpec, SequenceDataset
 
 
@@ -17,7 +18,11 @@ def build(
 
     Sequences of one length are flattened. Sequences that vary in length, tokens among them, are
     averaged over the steps that count (a bag of steps).
+
+    Raises:
+        DataError: A cell option is given, or an initializer that is not the output layer's.
     """
+    check_options(spec)
     if dataset.variable_length:
         x = keras.layers.GlobalAveragePooling1D()(inputs, mask=mask)
     else:

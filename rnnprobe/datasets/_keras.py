@@ -10,10 +10,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from rnnprobe.datasets._raw import RawData, RawSplit
+from rnnprobe.datasets._raw import VALIDATION_HEAD, RawData, RawSplit
 from rnnprobe.errors import DataError
-
-VALIDATION_HEAD = 5000  # as TensorFlow 1's MNIST loader split it, which the experiments used
 
 
 def keras_home() -> Path:

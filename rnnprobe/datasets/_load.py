@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from rnnprobe._registry import call_users, resolve, unknown_name
-from rnnprobe.datasets import DATASETS, LAYOUTS
+from rnnprobe.datasets import DATASETS, LAYOUTS, SPLITS
 from rnnprobe.datasets._arrays import from_arrays, from_parts, read_npz
 from rnnprobe.datasets._csv import CsvColumns, read_csv
 from rnnprobe.datasets._encode import (
@@ -23,14 +23,11 @@ from rnnprobe.datasets._encode import (
     is_pictures,
 )
 from rnnprobe.datasets._folder import read_folder
+from rnnprobe.datasets._parts import SPLIT_SEED, three_parts
 from rnnprobe.datasets._raw import PARTS, RawData, RawSplit
-from rnnprobe.datasets._split import split_indices, stratified_subset
+from rnnprobe.datasets._split import stratified_subset
 from rnnprobe.errors import DataError
 from rnnprobe.records import Array, Bounds, SequenceDataset, Split
-
-SPLIT_SEED = 0
-_SHARES = {"test": 0.1, "validation": 0.1, "train": 0.8}
-_SHARES_OF_TRAIN = {"validation": 0.1, "train": 0.9}
 
 
 @dataclass(frozen=True)
@@ -54,6 +51,7 @@ def load_dataset(
     columns: CsvColumns | None = None,
     encoding: Encoding | None = None,
     require_finite: bool = True,
+    split: str | None = None,
 ) -> SequenceDataset:
     """Load a data set by name, by path, or from Python.
 
@@ -67,14 +65,26 @@ def load_dataset(
         columns: Which columns of a CSV file mean what.
         encoding: Classes and vocabulary of a model that is to see the data.
         require_finite: Refuse NaN and infinite values.
+        split: How parts are cut where the source does not have them, one of
+            `rnnprobe.datasets.SPLITS`; parts that it has are kept. None cuts a source without
+            parts, or with a training part alone, 80/10/10, stratified by class, equal inputs on
+            one side, always alike; and from a training part beside a test part the validation
+            part in the same way, a tenth (of `mnist`, `fashion-mnist` and `cifar10` the first
+            5,000 examples). `first-5000`: a training part beside a test part gives its first
+            5,000 examples, as TensorFlow 1's MNIST loader did; a source with all three parts,
+            without parts, or with one part alone is read as by None. `lines`: a source without
+            parts, or with a training part alone, is shuffled and cut 80/10/10 without regard to
+            classes, and equal inputs may stand in two parts; any other is read as by None. A note
+            says what was done.
 
     Returns:
-        The data in three parts. Where the source has no parts they are cut 80/10/10, stratified
-        by class, equal inputs on one side, always alike.
+        The data in three parts.
 
     Raises:
-        DataError: The data cannot be read or is inconsistent; the message says where.
-        UnknownNameError: `data` is neither a known name nor an existing path.
+        DataError: The data cannot be read or is inconsistent, or there are too few examples for
+            the split; the message says where.
+        UnknownNameError: `data` is neither a known name nor an existing path, or there is no such
+            layout or split.
 
     Example:
         >>> dataset = load_dataset("mnist-5k", limit_examples=100)
@@ -83,14 +93,16 @@ def load_dataset(
     """
     if layout is not None and layout not in LAYOUTS:
         raise unknown_name("layout", layout, list(LAYOUTS))
+    if split is not None and split not in SPLITS:
+        raise unknown_name("split", split, list(SPLITS))
     raw = _read(data, columns)
     if isinstance(raw, SequenceDataset):
-        if layout is not None or encoding is not None:
+        if layout is not None or encoding is not None or split is not None:
             raise DataError(
-                f"'{raw.name}' is encoded already; a layout or encoding comes too late."
+                f"'{raw.name}' is encoded already; a layout, encoding or split comes too late."
             )
         return raw if limit_examples is None else limited(raw, limit_examples)
-    dataset = _assemble(raw, layout, encoding or Encoding(), require_finite)
+    dataset = _assemble(raw, layout, encoding or Encoding(), require_finite, split)
     if limit_examples is not None:
         dataset = limited(dataset, limit_examples)
     is_path = isinstance(data, str | Path) and str(data) not in DATASETS and Path(data).exists()
@@ -99,6 +111,7 @@ def load_dataset(
         "layout": layout,
         "limit_examples": limit_examples,
         "columns": asdict(columns) if columns else None,
+        "split": split,
         "split_seed": SPLIT_SEED,
     }
     return replace(dataset, source=source)
@@ -166,10 +179,11 @@ def _assemble(
     layout: str | None,
     encoding: Encoding,
     require_finite: bool,
+    split: str | None,
 ) -> SequenceDataset:
     parts, class_names = encode_labels(raw.parts, raw.class_names, encoding.class_names)
-    notes = list(raw.notes)
-    parts = _three_parts(raw, parts, len(class_names))
+    parts, said = three_parts(raw, parts, len(class_names), split)
+    notes = [*raw.notes, *said]
     vocabulary = encoding.vocabulary
     image_shape = None
     example = parts["test"]
@@ -184,11 +198,11 @@ def _assemble(
             raise DataError(f"A layout is for pictures, but x has the shape {example.x.shape}.")
         if example.x.dtype == np.uint8 and image_shape:
             notes.append("pixels divided by 255")
-        parts = {part: encode_array(part, split, layout) for part, split in parts.items()}
+        parts = {part: encode_array(part, read, layout) for part, read in parts.items()}
     if require_finite:
         _check_finite(parts)
-    any_mask = any(split.mask is not None for split in parts.values())
-    splits = {part: _split(split, any_mask) for part, split in parts.items()}
+    any_mask = any(read.mask is not None for read in parts.values())
+    splits = {part: _split(read, any_mask) for part, read in parts.items()}
     _check_shapes(splits)
     return SequenceDataset(
         name=raw.name,
@@ -203,45 +217,6 @@ def _assemble(
         layout=(layout or "rows") if image_shape else None,
         notes=tuple(notes),
     )
-
-
-def _three_parts(raw: RawData, parts: dict[str, RawSplit], num_classes: int) -> dict[str, RawSplit]:
-    """Cut the parts that the source does not have."""
-    total = sum(len(split) for split in parts.values())
-    if total < num_classes:
-        raise DataError(f"There are {total} examples, fewer than the {num_classes} classes.")
-    if "all" in parts:
-        parts = _cut(parts["all"], _SHARES)
-    elif set(parts) == {"test"}:
-        nothing = parts["test"].take(np.array([], dtype=np.int64))
-        parts = {"train": nothing, "validation": nothing, **parts}
-    elif "train" in parts and "test" not in parts and "validation" not in parts:
-        parts = _cut(parts["train"], _SHARES)
-    elif "train" in parts and "validation" not in parts:
-        parts = {**_validation_from_train(raw, parts["train"]), "test": parts["test"]}
-    missing = [part for part in PARTS if part not in parts]
-    if missing:
-        raise DataError(f"'{raw.name}' has the parts {sorted(parts)} but no {missing[0]} part.")
-    if len(parts["test"]) == 0:
-        raise DataError(
-            f"The test part of '{raw.name}' is empty: {total} examples of {num_classes} classes, "
-            "equal ones together, are too few to cut a tenth of each class; give the parts "
-            "yourself (x_train, x_test, ...)."
-        )
-    return {part: parts[part] for part in PARTS}
-
-
-def _validation_from_train(raw: RawData, train: RawSplit) -> dict[str, RawSplit]:
-    if raw.validation_head is None:
-        return _cut(train, _SHARES_OF_TRAIN)
-    indices = np.arange(len(train))
-    head = raw.validation_head
-    return {"train": train.take(indices[head:]), "validation": train.take(indices[:head])}
-
-
-def _cut(split: RawSplit, shares: dict[str, float]) -> dict[str, RawSplit]:
-    indices = split_indices(split.keys(), split.y, shares, SPLIT_SEED)
-    return {part: split.take(chosen) for part, chosen in indices.items()}
 
 
 def _encode_texts(
@@ -319,7 +294,7 @@ def load_again(source: Mapping[str, Any], data: str | None = None) -> SequenceDa
     """Load what `SequenceDataset.source` tells of, or the same from elsewhere.
 
     Args:
-        source: Of the data set as it was first loaded.
+        source: Of the data set as it was first loaded; what it lacks is as by default.
         data: A name or path in the place of the one it was loaded from.
     """
     columns = source.get("columns")
@@ -328,4 +303,5 @@ def load_again(source: Mapping[str, Any], data: str | None = None) -> SequenceDa
         layout=source.get("layout"),
         limit_examples=source.get("limit_examples"),
         columns=CsvColumns(**columns) if columns else None,
+        split=source.get("split"),  # models saved by earlier versions do not have it
     )

@@ -12,6 +12,7 @@ from rnnprobe.errors import DataError
 from rnnprobe.records import Array
 
 PARTS = ("train", "validation", "test")
+VALIDATION_HEAD = 5000  # as TensorFlow 1's MNIST loader split it, which the experiments used
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +37,8 @@ class RawSplit:
         """Whether the examples are texts."""
         return self.x.dtype == object
 
-    def take(self, indices: Array) -> RawSplit:
-        """Return the examples at `indices`, in that order."""
+    def take(self, indices: Array | slice) -> RawSplit:
+        """Return the examples at `indices`, in that order; of a slice nothing is copied."""
         mask = None if self.mask is None else self.mask[indices]
         return RawSplit(self.x[indices], self.y[indices], mask)
 

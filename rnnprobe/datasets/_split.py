@@ -1,4 +1,4 @@
-"""Splits that are stratified by class and never tear equal inputs apart."""
+"""Splits: stratified by class with equal inputs together, or of the examples as they come."""
 
 from __future__ import annotations
 
@@ -40,6 +40,23 @@ def split_indices(
         for members, part in zip(shuffled, np.searchsorted(bounds, middles), strict=True):
             dealt[list(shares)[part]] += members
     return {part: np.array(sorted(indices), dtype=np.int64) for part, indices in dealt.items()}
+
+
+def random_indices(num_examples: int, shares: dict[str, float], seed: int) -> dict[str, Array]:
+    """Return the indices of each part, ascending; neither classes nor equal inputs count.
+
+    The examples are shuffled and laid end to end; each goes to the part in whose share its middle
+    falls.
+
+    Args:
+        num_examples: How many there are.
+        shares: Share of each part, in [0, 1]; they sum to 1.
+        seed: Seed of the shuffle.
+    """
+    order = np.random.default_rng(seed).permutation(num_examples)
+    bounds = np.cumsum(list(shares.values()))[:-1]
+    number = np.searchsorted(bounds, (np.arange(num_examples) + 0.5) / num_examples)
+    return {part: np.sort(order[number == place]) for place, part in enumerate(shares)}
 
 
 def stratified_subset(y: Array, size: int, seed: int) -> Array:

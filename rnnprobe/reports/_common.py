@@ -19,10 +19,19 @@ def data_phrase(dataset: SequenceDataset) -> str:
     sizes = " / ".join(f"{len(split):,}" for split in dataset.splits.values())
     layout = f", layout {dataset.layout}" if dataset.layout not in (None, "rows") else ""
     limited = "".join(f", {note}" for note in dataset.notes if note.startswith("limited"))
+    split = _split_name(dataset)
+    cut = f", split {split}" if split else ""
     return (
-        f"{escape(dataset.name)} ({sizes} train / validation / test{layout}{limited}, "
+        f"{escape(dataset.name)} ({sizes} train / validation / test{layout}{cut}{limited}, "
         f"digest {dataset.digest})"
     )
+
+
+def _split_name(dataset: SequenceDataset) -> str | None:
+    """Return the `split` of `load_dataset` where it cut the data, else None."""
+    split = dataset.source.get("split")
+    done = any(note.startswith(f"split {split}:") for note in dataset.notes)
+    return str(split) if done else None
 
 
 def counted(number: int, what: str) -> str:
@@ -60,7 +69,7 @@ def train_command(
     Args:
         configuration: A value per axis; what is the default is left out.
         settings: More options by name with underscores; None is left out.
-        dataset: What to train on.
+        dataset: What to train on. No option names its split; a remark at the end does.
     """
     arguments = ["rnnprobe", "train"]
     for name, value in configuration.items():
@@ -70,7 +79,9 @@ def train_command(
     for name, value in settings.items():
         if value is not None:
             arguments += ["--" + name.replace("_", "-"), str(value)]
-    return shlex.join([*arguments, *data_arguments(dataset)])
+    split = _split_name(dataset)
+    remark = f"  # in Python, on load_dataset(..., split={split!r})" if split else ""
+    return shlex.join([*arguments, *data_arguments(dataset)]) + remark
 
 
 def resume_command(command: str, run_dir: Path) -> str:

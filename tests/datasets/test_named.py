@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -66,14 +67,15 @@ def test_conformance(name: str) -> None:
     assert small.digest != dataset.digest
 
 
-@pytest.mark.parametrize("name", [*KERAS_SHAPES, "names"])
+@pytest.mark.parametrize("name", [*KERAS_SHAPES, "cifar10-grey", "names"])
 def test_without_a_network_the_error_says_which_file_to_put_where(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if name == "names":
         monkeypatch.setattr(keras.utils, "get_file", refuse)
     else:
-        module = importlib.import_module(f"keras.datasets.{name.replace('-', '_')}")
+        keras_name = name.removesuffix("-grey").replace("-", "_")
+        module = importlib.import_module(f"keras.datasets.{keras_name}")
         monkeypatch.setattr(module, "load_data", refuse)
     with pytest.raises(DataError, match=r"Without a network put .* ~/.keras/datasets.*--data"):
         load_dataset(name)
@@ -85,6 +87,7 @@ def test_without_a_network_the_error_says_which_file_to_put_where(
         ("names", "names/Arabic.txt"),
         ("mnist", "mnist.npz"),
         ("cifar10", "cifar-10-batches-py-target_archive"),
+        ("cifar10-grey", "cifar-10-batches-py-target_archive"),
     ],
 )
 def test_a_wrong_file_in_the_cache_is_refused_and_kept(
@@ -142,3 +145,52 @@ def test_mnist_5k_is_split_400_50_50_a_digit() -> None:
         assert np.bincount(split.y).tolist() == [count] * 10
         assert split.x.shape[1:] == (28, 28)
     assert dataset.image_shape == (28, 28, 1)
+
+
+def uneven_colours() -> Any:
+    """More than 1,000 training and 100 test pictures of some classes, in mixed order."""
+    rng = np.random.default_rng(1)
+    y = rng.permutation(np.repeat(np.arange(10), [1010, 1005, *[30] * 8]))
+    y_test = rng.permutation(np.repeat(np.arange(10), [103, *[5] * 9]))
+    size = len(y) + len(y_test)
+    # Smooth, so that a filter leaves them nearly as they are: a plane of each colour, and grain.
+    slopes = rng.integers(-3, 4, size=(size, 1, 1, 3, 2))
+    places = np.arange(32) - 15.5
+    planes = 128 + places[:, None, None] * slopes[..., 0] + places[None, :, None] * slopes[..., 1]
+    x = np.clip(planes + rng.integers(-1, 2, size=planes.shape), 0, 255).astype(np.uint8)
+    return (x[: len(y)], y[:, None]), (x[len(y) :], y_test[:, None])
+
+
+def test_grey_cifar_10_is_the_first_pictures_of_each_class_in_bt_601_at_28x28(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from rnnprobe.datasets import cifar10_grey
+
+    data = uneven_colours()
+    monkeypatch.setattr(keras.datasets.cifar10, "load_data", lambda: data)
+    raw = cifar10_grey.load()
+    assert set(raw.parts) == {"train", "test"}
+    for (x, y), part, limit in zip(data, ("train", "test"), (1000, 100), strict=True):
+        seen: Counter[int] = Counter()
+        kept = []
+        for index, label in enumerate(y[:, 0]):
+            seen[label] += 1
+            if seen[label] <= limit:
+                kept.append(index)
+        split = raw.parts[part]
+        assert split.x.shape == (len(kept), 28, 28)
+        assert split.x.dtype == np.uint8
+        assert (split.y == y[kept, 0]).all()
+        for picture, colour in zip(split.x[:40], x[kept[:40]], strict=True):
+            grey = colour @ np.array([0.299, 0.587, 0.114])
+            # The middle of new pixel i is at (i + 0.5) * 32 / 28 - 0.5 of the old ones.
+            places = (np.arange(28) + 0.5) * 32 / 28 - 0.5
+            rows = np.array([np.interp(places, np.arange(32), row) for row in grey])
+            expected = np.array([np.interp(places, np.arange(32), row) for row in rows.T]).T
+            difference = abs(expected - picture)[1:-1, 1:-1]
+            assert difference.max() < 3.5
+    dataset = load_dataset("cifar10-grey")
+    assert dataset.image_shape == (28, 28, 1)
+    assert dataset.class_names[0] == "airplane"
+    assert len(dataset.validation) == pytest.approx(len(raw.parts["train"]) / 10, abs=5)
+    assert any(note.startswith("made from CIFAR-10: the first 1,000") for note in dataset.notes)
