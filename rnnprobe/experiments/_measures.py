@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rnnprobe.records import Run
+if TYPE_CHECKING:
+    from rnnprobe.records import Run
 
 _BEST_OF_HISTORY = {
     "best_loss": ("loss", min),
@@ -13,6 +15,19 @@ _BEST_OF_HISTORY = {
     "best_val_loss": ("val_loss", min),
     "best_val_accuracy": ("val_accuracy", max),
 }
+_OF_THE_RUN = re.compile(r"seconds|(val_|test_)?(loss|accuracy)|(train|minibatch)_[1-9]\d*")
+_OF_A_LAYER = re.compile(r"\w+_(mean|variance)")
+
+
+def is_known(key: str) -> bool:
+    """Whether a run may have such a measure."""
+    patterns = (_OF_THE_RUN, _OF_A_LAYER)
+    return key in _BEST_OF_HISTORY or any(one.fullmatch(key) for one in patterns)
+
+
+def of_a_layer(key: str) -> bool:
+    """Whether a measure is one of what a layer returns, for which the model must be kept."""
+    return key not in _BEST_OF_HISTORY and _OF_A_LAYER.fullmatch(key) is not None
 
 
 def value_of(run: Run, key: str, activations: Mapping[str, float]) -> float | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from rnnprobe.experiments._claims import Claim, Row
+from rnnprobe.experiments._measures import is_known, of_a_layer
 
 Setting = int | float | bool | str
 Settings = Mapping[str, Setting]
@@ -89,7 +90,6 @@ class Experiment:
         chosen: What it does not say, and what was chosen here and why, one sentence each.
         twin: The name of another report's experiment with the same protocol and cells; None where
             there is none.
-        saves_models: Whether measures need the trained model.
         initializers: `ModelSpec.initializers` of all cells.
     """
 
@@ -107,8 +107,25 @@ class Experiment:
     chosen: tuple[str, ...]
     splits: tuple[str | None, ...] = (None,)
     twin: str | None = None
-    saves_models: bool = False
     initializers: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        keys = [measure.key for measure in self.measures]
+        wrong = [key for key in keys if not is_known(key)]
+        wrong += [key for cell in self.cells for key in cell.reported if key not in keys]
+        wrong += [
+            name
+            for cell in self.cells
+            for name in cell.settings
+            if name not in (*self.rows, *self.columns)
+        ]
+        if wrong:
+            raise ValueError(f"`{self.name}`: nothing is known of '{wrong[0]}'.")
+
+    @property
+    def saves_models(self) -> bool:
+        """Whether a measure needs the trained model."""
+        return any(of_a_layer(measure.key) for measure in self.measures)
 
     def published(self, cells: Sequence[Cell]) -> list[Row]:
         """Return what was published of some cells, as claims ask for it."""

@@ -1,0 +1,71 @@
+"""Report D, first table: SimpleRNN by learning rate and batch size."""
+
+from rnnprobe.experiments._claims import Bounded, FurtherApart, Higher
+from rnnprobe.experiments._record import Experiment, listing
+from rnnprobe.experiments._rnn_budget import (
+    CHOSEN,
+    GIVEN,
+    INITIALIZERS,
+    KEYS,
+    MEASURES,
+    SETTINGS,
+    SPLITS,
+)
+
+EXPERIMENT = Experiment(
+    name="rnn-learning-rate-by-batch-size",
+    title="SimpleRNN of 128 units on the rows of MNIST: accuracy by learning rate and batch size",
+    source="report D, coursework of 2017 to 2021",
+    dataset="mnist",
+    splits=SPLITS,
+    settings={**SETTINGS, "units": 128},
+    initializers=INITIALIZERS,
+    cells=listing(
+        "batch_size learning_rate",
+        KEYS,
+        """
+         32 1e-4 .906 .875 .938 .969 1.000 .943
+         32 1e-3 .969 1.000 1.000 .969 .969 .945
+         32 1e-2 .125 .125 .094 .094 .094 .098
+         32 1e-1 .125 .094 .188 .156 .188 .101
+         64 1e-4 .812 .922 .906 .922 .891 .940
+         64 1e-3 .922 .922 .984 .938 .938 .969
+         64 1e-2 .516 .312 .375 .375 .125 .098
+         64 1e-1 .141 .125 .219 .094 .172 .101
+        128 1e-4 .797 .859 .891 .906 .906 .924
+        128 1e-3 .930 .969 .961 .961 .953 .965
+        128 1e-2 .727 .656 .039 .422 .477 .438
+        128 1e-1 .141 .125 .102 .133 .109 .113
+        256 1e-4 .754 .867 .902 .891 .910 .914
+        256 1e-3 .902 .957 .949 .965 .961 .952
+        256 1e-2 .844 .875 .898 .809 .371 .408
+        256 1e-1 .078 .109 .094 .102 .148 .103
+        """,
+    ),
+    rows=("batch_size", "learning_rate"),
+    columns=(),
+    measures=MEASURES,
+    claims=(
+        Higher(
+            "1e-3 is better than 1e-4 at every batch size, on average",
+            over={"learning_rate": 1e-3},
+            under={"learning_rate": 1e-4},
+        ),
+        Bounded("1e-2 fails: below .5", where={"learning_rate": 1e-2}, upper=0.5),
+        Bounded("1e-1 learns nothing: at most .12", where={"learning_rate": 1e-1}, upper=0.12),
+        Higher(
+            "At 1e-4 the smaller batch is better: 32 before 256",
+            over={"learning_rate": 1e-4, "batch_size": 32},
+            under={"learning_rate": 1e-4, "batch_size": 256},
+        ),
+        FurtherApart(
+            "A training accuracy of 1.000 on a small batch says little: the last minibatch is "
+            "further from the test accuracy at 32 than at 256",
+            metrics=("minibatch_5", "test_accuracy"),
+            over={"batch_size": 32, "learning_rate": (1e-4, 1e-3)},
+            under={"batch_size": 256, "learning_rate": (1e-4, 1e-3)},
+        ),
+    ),
+    given=GIVEN,
+    chosen=CHOSEN,
+)
