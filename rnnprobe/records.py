@@ -208,8 +208,7 @@ class ModelSpec:
         embedding: Size of the token embedding; None chooses min(64, number of tokens).
         initializers: Keras initializer configurations by the cell's argument name, for example
             `{"kernel_initializer": "he_normal"}`; `output_kernel_initializer` and
-            `output_bias_initializer` are the last layer's; `joint_kernel_initializer`, which is
-            `glorot_uniform`, draws the kernels of inputs and of states of an rnn or lstm as one.
+            `output_bias_initializer` are the last layer's, `joint_kernel_initializer` see `cells`.
         cell_options: More keyword arguments of the cell's layer.
     """
 
@@ -308,8 +307,8 @@ class Run:
         history: One list per metric, one value per epoch: `loss`, `accuracy` (over the epoch,
             while training), `val_loss`, `val_accuracy`, `seconds`.
         metrics: What was measured of the model as it was left, by name: at `epoch`, the last one
-            or with early stopping the best one; on the test part; and `train_1` to `train_N`, the
-            training accuracy at N checkpoints.
+            or with early stopping the best one; on the test part; `train_1` to `train_N`, the
+            training accuracy up to each of N checkpoints, `minibatch_1` ... that of one minibatch.
         seconds: Wall time of training.
         peak_memory: Largest resident memory of the process so far, in MB, or in a search during
             the run; None where the system does not tell.

@@ -291,7 +291,8 @@ class Training:
             if end <= len(self._right):
                 share = sum(self._right[first:end]) / sum(self._sizes[first:end])
                 metrics[f"train_{point + 1}"] = share
-                metrics[f"minibatch_{point + 1}"] = self._right[end - 1] / self._sizes[end - 1]
+                last = end - 1 if self._sizes[end - 1] == max(self._sizes) else max(end - 2, 0)
+                metrics[f"minibatch_{point + 1}"] = self._right[last] / self._sizes[last]
         return metrics
 
     def tested(self) -> Run:

@@ -226,6 +226,22 @@ def test_checkpoints_are_the_accuracy_since_the_one_before(values: SequenceDatas
     points = [run.metrics[f"train_{number}"] for number in range(1, 4)]
     assert np.mean(points) == pytest.approx(run.history["accuracy"][0])
     assert all(round(10 * point) == pytest.approx(10 * point) for point in points)
+    assert [run.metrics[f"minibatch_{number}"] for number in range(1, 4)] == points
+
+
+def test_a_checkpoint_tells_the_last_whole_minibatch(values: SequenceDataset) -> None:
+    size = len(values.train) - 3  # the second minibatch of an epoch has three examples
+    spec = replace(FAST, epochs=2, batch_size=size, checkpoints=2)
+    run = train(values, SPEC, spec).run
+    for number in (1, 2):
+        right = run.metrics[f"minibatch_{number}"] * size
+        assert round(right) == pytest.approx(right)
+        both = run.metrics[f"train_{number}"] * (size + 3)
+        assert 0 <= round(both - right) <= 3
+
+
+def test_more_checkpoints_than_updates_are_refused(values: SequenceDataset) -> None:
+    steps = replace(FAST, steps=3, batch_size=10)
     with pytest.raises(DataError, match="There are 8 checkpoints, but only 3 updates"):
         train(values, SPEC, replace(steps, checkpoints=8))
 

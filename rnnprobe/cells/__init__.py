@@ -1,7 +1,9 @@
 """Recurrent cells by name; each module has `build(units, **options) -> keras.layers.Layer`.
 
 The options are those of `keras.layers.RNN` that `build_model` sets: `return_sequences`,
-`dropout`, `recurrent_dropout`, initializers, and `ModelSpec.cell_options`.
+`dropout`, `recurrent_dropout`, initializers, and `ModelSpec.cell_options`. Of the initializers
+`joint_kernel_initializer` is none of Keras's: `glorot_uniform` there draws the kernels of inputs
+and states of an rnn or lstm as one matrix, as TensorFlow 1 did.
 """
 
 CELLS = {

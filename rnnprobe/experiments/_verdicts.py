@@ -23,6 +23,7 @@ ClaimVerdict = Literal["holds", "does not hold", "within noise", "not measured",
 
 _DRAWS = 2000
 _LEVEL = 0.05
+_ROUNDING = 1e-9  # .53 - .5 is more than .03
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,10 +90,10 @@ def _verdict(
     if not values:
         return "DNF here"
     other = twin_value(experiment, measured, measure)
-    if other is not None and abs(other - published) > measure.tolerance:
+    if other is not None and abs(other - published) > measure.tolerance + _ROUNDING:
         return "unstable"
     off = abs(statistics.fmean(values) - published)
-    if off <= measure.tolerance * (abs(published) if measure.relative else 1):
+    if off <= measure.tolerance * (abs(published) if measure.relative else 1) + _ROUNDING:
         return "agrees"
     return "within noise" if off <= _reach(values, published, number) else "differs"
 
