@@ -162,14 +162,29 @@ def _refuse_other(folder: Path, there: Mapping[str, Any], here: Mapping[str, Any
     fixed, fixed_there = ({name: run[name] for name in _FIXED} for run in (here, there))
     for path, ours, theirs in _differences(fixed, fixed_there):
         name = f"--{path[-1].replace('_', '-')}"
-        if path == ("command",):
-            name = "its command"
+        if path in (("command",), ("fixed", "experiment")):
+            name = f"its {path[-1]}"
         elif path[1] == "data":
             name = f"the data's {path[-1]}"
-        raise OutputError(
-            f"The run folder '{folder}' holds another experiment: {name} is {_written(theirs)} "
-            f"there and {_written(ours)} here; give another --run-dir."
-        )
+        elif "experiment" in there["fixed"] and path[1] in ("settings", "initializers"):
+            # Only where another version of rnnprobe has other settings for it.
+            name = f"the experiment's {path[2].replace('_', ' ')}"
+        raise other_run(folder, name, theirs, ours)
+
+
+def other_run(folder: Path, name: str, there: Any, here: Any) -> OutputError:
+    """Return the error for a run folder that belongs to something else.
+
+    Args:
+        folder: The run folder.
+        name: In what it differs.
+        there: Its value in the folder.
+        here: Its value now.
+    """
+    return OutputError(
+        f"The run folder '{folder}' holds another experiment: {name} is {_written(there)} "
+        f"there and {_written(here)} here; give another --run-dir."
+    )
 
 
 def _differences(

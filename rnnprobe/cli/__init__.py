@@ -14,6 +14,7 @@ from rnnprobe.cli._interrupt import interruptible
 COMMANDS = (
     "tune",
     "sweep",
+    "reproduce",
     "worker",
     "train",
     "confusions",

@@ -51,9 +51,13 @@ def _option_key(parameter: click.Parameter) -> str:
 
 def _as_typed(value: Any, option: click.Parameter) -> Any:
     """Return a TOML value as it would be typed."""
-    if isinstance(value, list):
-        texts = [str(_as_typed(item, option)) for item in value]
-        return texts if option.multiple else ",".join(texts)
+    if isinstance(value, bool) and getattr(option, "is_flag", False):
+        return value
+    texts = [_text(item) for item in (value if isinstance(value, list) else [value])]
+    return texts if option.multiple else ",".join(texts)
+
+
+def _text(value: Any) -> str:
     if isinstance(value, bool):
-        return value if getattr(option, "is_flag", False) else ("yes" if value else "no")
+        return "yes" if value else "no"
     return str(value)

@@ -1,8 +1,9 @@
-"""How trials run: the options that `sweep` and `tune` share."""
+"""How trials run: the options that `sweep`, `tune` and `reproduce` share."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -140,30 +141,41 @@ def _recall(ctx: click.Context, options: dict[str, Any], run_dir: Path) -> None:
 
     What is given and differs is refused later, when the folder is opened.
     """
-    from rnnprobe.journal import read_experiment
+    from rnnprobe.journal import other_run, read_experiment
 
     given = {name for name in options if ctx.get_parameter_source(name) != ParameterSource.DEFAULT}
     experiment = read_experiment(run_dir)
-    if experiment is None and not given & set(AXES):
+    begins, what = ({"name"}, "the experiment") if "name" in options else (set(AXES), "the axes")
+    if experiment is None and not given & begins:
         raise click.UsageError(
-            f"There is nothing to resume in '{run_dir}'; to begin there, name the axes.", ctx
+            f"There is nothing to resume in '{run_dir}'; to begin there, name {what}.", ctx
         )
-    if experiment is None or experiment["command"] != ctx.info_name:
+    if experiment is None:
         return
+    if experiment["command"] != ctx.info_name:
+        raise other_run(run_dir, "its command", experiment["command"], ctx.info_name)
+    remembered = _remembered(experiment)
+    if "name" in given and options["name"] != remembered["name"]:
+        raise other_run(run_dir, "its experiment", remembered["name"], options["name"])
+    if experiment["source"].get("data") is None and "data" not in given:
+        raise click.UsageError(
+            f"The data of the run in '{run_dir}' was in memory alone; name it by --data.", ctx
+        )
+    if given & {"epochs", "steps"}:
+        given |= {"epochs", "steps"}
+    options.update({n: v for n, v in remembered.items() if n in options and n not in given})
+
+
+def _remembered(experiment: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a run folder says of the options that it was begun with."""
     fixed, source = experiment["fixed"], experiment["source"]
     columns = source.get("columns") or {}
-    remembered = {
-        **fixed["axes"],
+    return {
+        "name": fixed.get("experiment"),
+        **fixed.get("axes", {}),
         **fixed["settings"],
         "seed": fixed["seed"],
         **experiment["wanted"],
         **{name: source.get(name) for name in ("data", "layout", "limit_examples")},
         **{f"{name}_column": column for name, column in columns.items()},
     }
-    if source.get("data") is None and "data" not in given:
-        raise click.UsageError(
-            f"The data of the run in '{run_dir}' was in memory alone; name it by --data.", ctx
-        )
-    if given & {"epochs", "steps"}:
-        given |= {"epochs", "steps"}
-    options.update({name: v for name, v in remembered.items() if name not in given})

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnnprobe.cli._config import read_config
+from rnnprobe.cli._progress import say_notes
 from rnnprobe.datasets import LAYOUTS, SUMMARIES
 from rnnprobe.errors import RnnprobeError
 from rnnprobe.search.space import AXES, known_names, parse_axis, value_text
@@ -248,20 +249,22 @@ def load_data(options: dict[str, Any], **more: Any) -> SequenceDataset:
     """Load the data that the options name, and say on stderr what was done to it."""
     from rnnprobe.datasets._load import load_dataset
 
-    data = options["data"]
-    brings_keras = ":" in data or SUMMARIES.get(data, ("", "none"))[1] != "none"
-    with keras_at_work(options["verbose"]) if brings_keras else contextlib.nullcontext():
+    with keras_for_data(options["data"], options["verbose"]):
         dataset = load_dataset(
-            data,
+            options["data"],
             layout=options["layout"],
             limit_examples=options["limit_examples"],
             columns=csv_columns(options),
             **more,
         )
-    if not options["quiet"]:
-        for note in dataset.notes:
-            click.echo(f"{dataset.name}: {note}", err=True)
+    say_notes([dataset], quiet=options["quiet"])
     return dataset
+
+
+def keras_for_data(data: str, verbose: int) -> contextlib.AbstractContextManager[None]:
+    """Return `keras_at_work` where loading the data brings Keras, else nothing."""
+    brings_keras = ":" in data or SUMMARIES.get(data, ("", "none"))[1] != "none"
+    return keras_at_work(verbose) if brings_keras else contextlib.nullcontext()
 
 
 @dataclass(frozen=True)

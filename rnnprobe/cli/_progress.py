@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Self
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import click
+
+if TYPE_CHECKING:
+    from rnnprobe.records import SequenceDataset
 
 
 class Progress:
@@ -49,3 +53,10 @@ class Progress:
             self._bar.update(self._task, completed=self._most, total=total)
         else:
             click.echo(text, err=True)
+
+
+def say_notes(datasets: Sequence[SequenceDataset], *, quiet: bool) -> None:
+    """Say on stderr what was done to the data, what is the same of several once."""
+    notes = (f"{dataset.name}: {note}" for dataset in datasets for note in dataset.notes)
+    for note in () if quiet else dict.fromkeys(notes):
+        click.echo(note, err=True)

@@ -111,7 +111,8 @@ class Bounded:
             self.upper is None or high <= self.upper
         )
         decides = low if self.lower is not None else high
-        return Answer(holds, decides, f"{len(values)} cells from {low:.4f} to {high:.4f}")
+        told = f"{len(values)} cells from {low:.4f} to {high:.4f}"
+        return Answer(holds, decides, told if len(values) > 1 else f"{low:.4f} in the one cell")
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,9 @@ from rnnprobe.experiments._reproduce import Measured, Part, Reproduction
 CellVerdict = Literal[
     "agrees", "within noise", "differs", "unstable", "DNF in both", "DNF here", "DNF there", "–"
 ]
-ClaimVerdict = Literal["holds", "does not hold", "within noise", "not measured", "not in these"]
+ClaimVerdict = Literal[
+    "holds", "does not hold", "within noise", "noise unknown", "not measured", "not seen here"
+]
 
 _DRAWS = 2000
 _LEVEL = 0.05
@@ -71,6 +73,8 @@ def compare(experiment: Experiment, part: Part, measured: Measured, measure: Mea
     values = tuple(measured.values(measure.key))
     published = reported.get(measure.key)
     number = num_counted(experiment, part, measured, measure)
+    if measure.counted == "batch" and len(values) > 1:
+        number = None
     verdict = _verdict(experiment, measured, measure, values, number)
     return Comparison(measured, measure, published, values, verdict)
 
@@ -101,17 +105,19 @@ def _verdict(
 def _reach(values: Sequence[float], published: float, number: int | None) -> float:
     """Return how far one more run may be from the mean of these, in 95 of 100 cases.
 
-    By the spread over seeds; of one run alone by the number of examples, where it is a share.
+    By the spread over seeds, and where it is a share by the number of examples, which may be others
+    than the report's. (Seeds change a minibatch as well: its number counts for one run alone.)
     """
+    by_examples = by_seeds = 0.0
+    if number is not None:
+        share = (statistics.fmean(values) + published) / 2
+        by_examples = 1.96 * math.sqrt(2 * share * (1 - share) / number)
     if len(values) > 1:
         from scipy.stats import t
 
         quantile = float(t.ppf(1 - _LEVEL / 2, len(values) - 1))
-        return quantile * statistics.stdev(values) * math.sqrt(1 + 1 / len(values))
-    if number is None:
-        return 0.0
-    share = (values[0] + published) / 2
-    return 1.96 * math.sqrt(2 * share * (1 - share) / number)
+        by_seeds = quantile * statistics.stdev(values) * math.sqrt(1 + 1 / len(values))
+    return math.hypot(by_examples, by_seeds)
 
 
 def num_counted(
@@ -142,7 +148,7 @@ class Judgement:
         claim: The conclusion of the report.
         verdict: `holds` or `does not hold` where at least 97.5 % of the tables that the noise
             allows say so, else `within noise`; `not measured` where cells are missing;
-            `not in these` where the published values of the measured cells do not show it either,
+            `not seen here` where the published values of the measured cells do not show it either,
             although those of all cells do.
         evidence: What was seen.
         interval: The middle 95 % of the number that decides, over these tables.
@@ -174,9 +180,11 @@ def judge(reproduction: Reproduction, claim: Claim) -> Judgement:
         return Judgement(claim, "not measured", shown=shown)
     published = claim.ask(experiment.published([one.cell for one in there]))
     if shown and published is not None and not published.holds and not answer.holds:
-        return Judgement(claim, "not in these", answer.evidence, shown=shown)
+        return Judgement(claim, "not seen here", answer.evidence, shown=shown)
     share, interval = _drawn(experiment, part, claim, there)
     verdict: ClaimVerdict = "within noise"
+    if interval is not None and interval[0] == interval[1]:
+        return Judgement(claim, "noise unknown", answer.evidence, shown=shown)
     if share >= 1 - _LEVEL / 2:
         verdict = "holds"
     elif share <= _LEVEL / 2:

@@ -48,7 +48,11 @@ EXPERIMENT = Experiment(
             under={"cell": "rnn", "optimizer": "adam"},
         ),
         Bounded("The LSTM reaches .97 with either optimizer", where={"cell": "lstm"}, lower=0.97),
-        Best("The best is Adam with 200 units", is_at={"optimizer": "adam", "units": 200}),
+        Best(
+            "The best LSTM is that of Adam with 200 units",
+            is_at={"optimizer": "adam", "units": 200},
+            among={"cell": "lstm"},
+        ),
         Higher(
             "200 units are better than 100",
             over={"cell": "lstm", "units": 200},

@@ -78,6 +78,13 @@ class Execution:
         """How many children run at once."""
         return self.workers or automatic_workers()
 
+    def memory_of_a_trial(self) -> int | None:
+        """Return how many bytes a trial may allocate that begins now; None where none is known."""
+        free = available_memory()
+        if self.max_memory is not None or free is None:
+            return self.max_memory
+        return int(_SHARE_OF_FREE_MEMORY * free / self.num_workers)
+
     def chief(self, experiment: Mapping[str, Any]) -> Chief | None:
         """Return the chief of workers elsewhere, where one is wanted.
 
@@ -97,15 +104,12 @@ class Execution:
             dataset: Shared through files.
             folder: Where these files go; it must outlive the pool.
         """
-        memory, free = self.max_memory, available_memory()
-        if memory is None and free is not None:
-            memory = int(_SHARE_OF_FREE_MEMORY * free / self.num_workers)
         return Pool(
             "rnnprobe.search._child:start",
             ChildContext(
                 SharedDataset.write(dataset, folder),
                 os.getcwd(),
-                memory,
+                self.memory_of_a_trial(),
                 bool(self.max_memory),
                 self._models_folder(),
             ),

@@ -88,15 +88,24 @@ def test_one_run_agrees_within_the_tolerance_or_within_the_noise_of_its_examples
 def test_several_runs_are_judged_by_where_one_more_would_lie() -> None:
     values = (0.70, 0.74, 0.78)
     reach = stats.t.ppf(0.975, 2) * np.std(values, ddof=1) * math.sqrt(4 / 3)
-    inside, outside = 0.74 + reach - 1e-6, 0.74 + reach + 1e-6
-    assert verdict_of({"test_accuracy": inside}, accuracies(*values)) == "within noise"
-    assert verdict_of({"test_accuracy": outside}, accuracies(*values)) == "differs"
+    for published in (0.74 + reach - 1e-6, 0.74 + reach + 1e-6):
+        losses = [{"test_loss": value} for value in values]
+        inside = published < 0.74 + reach
+        assert verdict_of({"test_loss": published}, losses, LOSS) == (
+            "within noise" if inside else "differs"
+        )
+    share = 0.95  # 100 examples at about .845: 1.96 * sqrt(2 * .845 * .155 / 100) = .100
+    assert reach < share - 0.74 < math.hypot(reach, 0.100)
+    assert verdict_of({"test_accuracy": share}, accuracies(*values)) == "within noise"
+    assert verdict_of({"test_accuracy": 0.97}, accuracies(*values)) == "differs"
 
 
 def test_a_minibatch_is_judged_by_its_own_size() -> None:
     # 50 examples at .9: 1.96 * sqrt(2 * .9 * .1 / 50) = .118; 100 would reach .083
     assert verdict_of({"minibatch_1": 0.95}, [{"minibatch_1": 0.85}], BATCH) == "within noise"
     assert verdict_of({"minibatch_1": 0.98}, [{"minibatch_1": 0.82}], BATCH) == "differs"
+    several = [{"minibatch_1": value} for value in (0.84, 0.85, 0.86)]
+    assert verdict_of({"minibatch_1": 0.95}, several, BATCH) == "differs"
 
 
 def test_a_relative_tolerance_is_a_share_of_the_published_value() -> None:
@@ -194,10 +203,10 @@ def test_a_claim_about_cells_that_were_left_out_is_not_measured() -> None:
     assert judged(claim, (0.5, [0.5]), (0.9, [])) == "not measured"
 
 
-def test_a_claim_that_the_published_cells_here_do_not_show_is_not_in_these() -> None:
+def test_a_claim_that_the_published_cells_here_do_not_show_is_not_seen_here() -> None:
     claim = Best("", is_at={"units": (2, 3)})
     # published: 3 units are best of all, but of 1 and 2 units 1 is
-    assert judged(claim, (0.8, [0.8]), (0.7, [0.7]), (0.9, [])) == "not in these"
+    assert judged(claim, (0.8, [0.8]), (0.7, [0.7]), (0.9, [])) == "not seen here"
     assert judged(claim, (0.8, [0.6]), (0.7, [0.7]), (0.9, [])) == "holds"
 
 
@@ -214,3 +223,17 @@ def test_each_split_has_its_own_run_folder() -> None:
     made = Experiment(**{**vars(experiment(Cell({"units": 1}))), "splits": ("lines", None)})
     assert part_folder(made, Path("runs"), "lines") == Path("runs")
     assert part_folder(made, Path("runs"), None) == Path("runs/split-own")
+
+
+def test_of_one_run_no_noise_is_known_of_what_is_no_share() -> None:
+    claim = Higher("", over={"units": 2}, under={"units": 1}, metric="seconds")
+    cells = (Cell({"units": 1}), Cell({"units": 2}))
+    made = experiment(*cells, claims=(claim,))
+    plan = Plan(made)
+    part = tuple(
+        measured(plan, cell, accuracies(0.5), seconds=seconds)
+        for cell, seconds in zip(cells, (1.0, 2.0), strict=True)
+    )
+    judgement = judge(Reproduction(plan, (Part(None, dataset(), part),)), claim)
+    assert judgement.verdict == "noise unknown"
+    assert judgement.evidence == "2.0000 against 1.0000: +1.0000"

@@ -1,0 +1,258 @@
+"""`rnnprobe reproduce`."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+from click.shell_completion import CompletionItem
+
+from rnnprobe.cli._execution import execution, execution_options, resume_hint
+from rnnprobe.cli._interrupt import received
+from rnnprobe.cli._options import (
+    Command,
+    Output,
+    keras_at_work,
+    keras_for_data,
+    limit_option,
+    output_options,
+    plots_option,
+    seed_option,
+)
+from rnnprobe.cli._progress import Progress, say_notes
+from rnnprobe.experiments import EXPERIMENTS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rnnprobe.experiments._cost import TimeLeft
+    from rnnprobe.experiments._reproduce import Plan, Reproduction
+    from rnnprobe.records import Run, SequenceDataset
+    from rnnprobe.search.task import Execution
+
+_WITH_LIST = {"listed", "format", "output", "force", "quiet", "verbose", "config"}
+
+
+def _known(ctx: click.Context, parameter: click.Parameter, name: str | None) -> str | None:
+    del parameter
+    if name is not None and name not in EXPERIMENTS:
+        from rnnprobe._registry import unknown_name
+
+        raise click.UsageError(str(unknown_name("experiment", name, list(EXPERIMENTS))), ctx)
+    return name
+
+
+def _completed(
+    ctx: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    del ctx, parameter
+    return [CompletionItem(name) for name in EXPERIMENTS if name.startswith(incomplete)]
+
+
+def _joined(ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> str | None:
+    del ctx, parameter
+    return ",".join(texts) if texts else None
+
+
+@click.command("reproduce", cls=Command, short_help="Run a published experiment again.")
+@click.argument("name", required=False, callback=_known, shell_complete=_completed)
+@click.option("--list", "listed", is_flag=True, help="List the experiments and what they cost.")
+@click.option(
+    "--limit",
+    multiple=True,
+    callback=_joined,
+    metavar="CONDITION",
+    help='Run only the cells that meet it, like "units<=128"; several by commas, or repeated.',
+)
+@click.option(
+    "--repeats",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Runs per cell, each with a seed of its own.",
+)
+@execution_options
+@seed_option
+@click.option("--data", metavar="NAME|PATH", help="Other data.  [default: that of the experiment]")
+@limit_option
+@plots_option
+@output_options
+@click.pass_context
+def command(ctx: click.Context, /, **options: Any) -> int:
+    """Run a published experiment and print what it found beside what was published.
+
+    NAME is one of `rnnprobe reproduce --list`. With --resume the name, and what else is not given,
+    come from the run folder.
+    """
+    if options["listed"]:
+        return _list(ctx, options)
+    run_dir, how = execution(ctx, options)
+    plan = _plan(ctx, options)
+    from rnnprobe.experiments._reproduce import load_reproduction, reproduce
+    from rnnprobe.journal import read_experiment
+    from rnnprobe.search.pool import start_server
+
+    output = Output.prepare(options, _figure_names(plan, options))
+    start_server(verbose=options["verbose"] > 0)
+    import rnnprobe.reports.reproduce  # noqa: F401  # after Ctrl-C there is no time for it
+
+    datasets = _load(plan, options)
+    left = _begin(plan, datasets, how, options)
+    status = 0
+    with (
+        _keras_for_models(plan, options),
+        Progress("runs", plan.num_runs, quiet=options["quiet"]) as progress,
+    ):
+        try:
+            result = reproduce(
+                plan,
+                datasets,
+                execution=how,
+                on_run=lambda cell, run, done, total: _say(progress, left, cell, run, done, total),
+            )
+        except KeyboardInterrupt:
+            if read_experiment(run_dir) is None:
+                raise
+            received()
+            status = 130
+            result = load_reproduction(plan, datasets, run_dir)
+    _finish(result, run_dir, output, options)
+    if status:
+        click.echo(resume_hint(options, "reproduce", run_dir), err=True)
+    elif not any(run.status == "ok" for run in result.runs):
+        from rnnprobe.errors import TrainingError
+
+        raise TrainingError(f"No run finished, of {len(result.runs)}; the table says why.")
+    return status
+
+
+def _list(ctx: click.Context, options: dict[str, Any]) -> int:
+    for parameter in ctx.command.params:
+        given = ctx.get_parameter_source(str(parameter.name)) == ParameterSource.COMMANDLINE
+        if given and parameter.name not in _WITH_LIST:
+            raise click.UsageError(
+                f"--list lists all experiments; leave out {parameter.human_readable_name}."
+                if isinstance(parameter, click.Argument)
+                else f"--list takes no {parameter.opts[0]}; leave one of them out."
+            )
+    output = Output.prepare({**options, "plots": None})
+    from rnnprobe.reports._reproduce_cost import experiments_report
+
+    output.emit(experiments_report())
+    return 0
+
+
+def _plan(ctx: click.Context, options: dict[str, Any]) -> Plan:
+    if options["name"] is None:
+        raise click.UsageError(
+            "Name an experiment; `rnnprobe reproduce --list` lists what there is.", ctx
+        )
+    from rnnprobe._registry import load_object, unknown_name
+    from rnnprobe.experiments._limits import parse_limits
+    from rnnprobe.experiments._reproduce import Plan
+
+    if options["name"] not in EXPERIMENTS:  # of a run folder, by another version
+        raise unknown_name("experiment", options["name"], list(EXPERIMENTS))
+    try:
+        limits = () if options["limit"] is None else parse_limits(options["limit"])
+    except ValueError as exc:
+        raise click.UsageError(f"--limit {exc}.", ctx) from exc
+    plan = Plan(
+        load_object(EXPERIMENTS[options["name"]]),
+        data=options["data"],
+        limits=limits,
+        limit_examples=options["limit_examples"],
+        repeats=options["repeats"],
+        seed=options["seed"],
+    )
+    try:
+        plan.tasks()
+    except ValueError as exc:
+        raise click.UsageError(str(exc), ctx) from exc
+    return plan
+
+
+def _figure_names(plan: Plan, options: dict[str, Any]) -> tuple[str, ...]:
+    if options["plots"] is None:
+        return ()
+    from rnnprobe.reports._reproduce_figures import figure_names
+
+    return tuple(figure_names(plan.experiment))
+
+
+def _load(plan: Plan, options: dict[str, Any]) -> list[SequenceDataset]:
+    from rnnprobe.reports._reproduce_cost import plan_notes
+
+    _tell(plan_notes(plan), options)
+    with keras_for_data(plan.data or plan.experiment.dataset, options["verbose"]):
+        datasets = [plan.load(split) for split in plan.experiment.splits]
+    say_notes(datasets, quiet=options["quiet"])
+    return datasets
+
+
+def _begin(
+    plan: Plan, datasets: Sequence[SequenceDataset], how: Execution, options: dict[str, Any]
+) -> TimeLeft:
+    """Say what there is to be done, and return what tells how long the rest takes."""
+    from rnnprobe.experiments._cost import Shape, TimeLeft, forecast
+    from rnnprobe.reports._reproduce_cost import forecast_notes
+
+    shapes = [Shape.of(dataset) for dataset in datasets]
+    cost = forecast(
+        plan,
+        shapes,
+        workers=how.num_workers,
+        folder=how.run_dir if how.resume else None,
+        retry_dnf=how.retry_dnf,
+    )
+    _tell(forecast_notes(plan, cost, how), options)
+    return TimeLeft(cost, shapes[0])
+
+
+def _tell(notes: Sequence[str], options: dict[str, Any]) -> None:
+    for note in () if options["quiet"] else notes:
+        click.echo(note, err=True)
+
+
+def _keras_for_models(
+    plan: Plan, options: dict[str, Any]
+) -> contextlib.AbstractContextManager[None]:
+    """Import Keras where saved models are read in the end."""
+    if plan.experiment.saves_models:
+        return keras_at_work(options["verbose"])
+    return contextlib.nullcontext()
+
+
+def _say(progress: Progress, left: TimeLeft, cell: str, run: Run, done: int, total: int) -> None:
+    from rnnprobe.reports._reproduce_cost import duration_text
+
+    accuracy = run.metrics.get("test_accuracy", 0.0)
+    outcome = f"test accuracy {accuracy:.4f}" if run.status == "ok" else f"DNF {run.message}"
+    seconds = left.after(run)
+    rest = f", time left {duration_text(seconds)}" if done < total else ""
+    progress.line(
+        f"run {done} of {total}: {cell}, seed {run.train.seed}: {outcome}, {run.seconds:.1f} s"
+        f"{rest}",
+        completed=done,
+        total=total,
+    )
+
+
+def _finish(result: Reproduction, run_dir: Path, output: Output, options: dict[str, Any]) -> None:
+    from rnnprobe.reports.reproduce import reproduce_report
+
+    if not options["quiet"]:
+        if result.unreadable:
+            click.echo(
+                f"{run_dir}: {result.unreadable} unreadable lines; what they held was run again.",
+                err=True,
+            )
+        click.echo(f"results are kept in {run_dir}", err=True)
+    if output.plots is not None:
+        from rnnprobe.reports._reproduce_figures import reproduce_figures
+
+        output.draw(reproduce_figures(result))
+    output.emit(reproduce_report(result))

@@ -1,0 +1,210 @@
+"""How a reproduction's settings, numbers, verdicts and data are written."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rnnprobe.datasets import DATASETS
+from rnnprobe.experiments._record import Cell, Experiment, Measure, Setting, setting_text
+from rnnprobe.experiments._reproduce import Measured, Part, Plan, Reproduction
+from rnnprobe.experiments._verdicts import CellVerdict, Comparison, compare
+from rnnprobe.table import Column, escape, format_cell
+
+NOTHING = "–"
+MARKS: Mapping[CellVerdict, str] = {"within noise": "≈", "differs": "≠", "unstable": "~"}
+_MEANINGS: Mapping[CellVerdict, str] = {
+    "within noise": "is off by more than the tolerance, but no further than one more run may be",
+    "differs": "differs",
+    "unstable": "unstable: two reports of this protocol differ by more than the tolerance there",
+}
+_DIGESTS: Mapping[str, frozenset[str]] = {
+    "mnist": frozenset({"a4d19829abbf22a4"}),  # split first-5000
+    "names": frozenset({"15a4f63a3342ccf9", "1697ba4016f43195"}),  # split lines, and our own
+}
+_DEVIATION_DIGITS = 2
+_VALUE_DIGITS = 3
+
+
+def axes_of(experiment: Experiment) -> tuple[str, ...]:
+    """Return the settings in which cells may differ: those down the table, and those across."""
+    return (*experiment.rows, *experiment.columns)
+
+
+def setting_of(experiment: Experiment, cell: Cell, name: str) -> Setting | None:
+    """Return one setting of a cell, or of all cells; None where neither names it."""
+    return cell.settings.get(name, experiment.settings.get(name))
+
+
+def setting_columns(experiment: Experiment, names: Sequence[str]) -> tuple[Column, ...]:
+    """Return a column a setting; `settings_texts` gives what stands in them."""
+    columns = []
+    for name in names:
+        values = (setting_of(experiment, cell, name) for cell in experiment.cells)
+        kind: Any = "text" if any(isinstance(value, str) for value in values) else "markdown"
+        columns.append(Column(name, name.replace("_", " "), kind))
+    return tuple(columns)
+
+
+def settings_texts(experiment: Experiment, cell: Cell, names: Sequence[str]) -> tuple[Any, ...]:
+    """Return settings as tables show them, None where one is not set."""
+    values = (setting_of(experiment, cell, name) for name in names)
+    return tuple(None if value is None else setting_text(value) for value in values)
+
+
+def short_label(cell: Cell, cells: Sequence[Cell]) -> str:
+    """Return a cell's settings in words, without those that all these cells have."""
+    told = {
+        name: value
+        for name, value in cell.settings.items()
+        if any(other.settings.get(name) != value for other in cells)
+    }
+    return Cell(told or cell.settings).label()
+
+
+def wrapped(label: str, width: int) -> str:
+    """Return settings in words on several lines, each setting whole on one of them."""
+    unbroken = label.replace(" ", "\xa0").replace(",\xa0", ", ")
+    return "\n".join(textwrap.wrap(unbroken, width)).replace("\xa0", " ")
+
+
+def report_order(experiment: Experiment) -> tuple[Measure, ...]:
+    """Return the measures in the order of the report's own columns."""
+    keys = list(dict.fromkeys(key for cell in experiment.cells for key in cell.reported))
+    last = len(keys)
+    place = {key: position for position, key in enumerate(keys)}
+    return tuple(sorted(experiment.measures, key=lambda one: place.get(one.key, last)))
+
+
+def measure_phrase(measure: Measure) -> str:
+    """Return a measure as sentences call it."""
+    return measure.key.replace("_", " ")
+
+
+def tolerance_text(measure: Measure) -> str:
+    """Return what counts as agreement: `0.03`, or `25 %` of the published value."""
+    return f"{measure.tolerance:.0%}" if measure.relative else f"{measure.tolerance:g}"
+
+
+def number(value: float, measure: Measure) -> str:
+    """Return a value with the digits that its measure deserves."""
+    return _number(value, measure, _VALUE_DIGITS)
+
+
+def deviation_text(value: float, measure: Measure) -> str:
+    """Return a standard deviation of a measure."""
+    return _number(value, measure, _DEVIATION_DIGITS)
+
+
+def _number(value: float, measure: Measure, digits: int) -> str:
+    if math.isnan(value):
+        return "NaN"
+    if measure.digits is None:
+        return format_cell(value, Column("", "", "significant", digits))
+    return format_cell(value, Column("", "", "decimal", measure.digits))
+
+
+def signed(value: float, measure: Measure) -> str:
+    """Return a difference with its sign."""
+    text = number(value, measure)
+    return f"+{text}" if value > 0 else text
+
+
+def published_text(comparison: Comparison) -> str | None:
+    """Return the published value, `DNF`, or None where the report has none."""
+    measure = comparison.measure
+    if measure.key not in comparison.measured.cell.reported:
+        return None
+    return "DNF" if comparison.published is None else number(comparison.published, measure)
+
+
+def measured_text(comparison: Comparison, wanted: int) -> str:
+    """Return mean and standard deviation, and how many runs finished where it is not all.
+
+    Args:
+        comparison: The cell.
+        wanted: Runs that each cell should have.
+    """
+    values, measure = comparison.values, comparison.measure
+    if not values:
+        died = comparison.measured.runs and not comparison.measured.finished
+        return f"DNF {escape(reasons_text(comparison.measured))}".strip() if died else NOTHING
+    text = number(statistics.fmean(values), measure)
+    if comparison.deviation is not None:
+        text += f" ± {deviation_text(comparison.deviation, measure)}"
+    return text if len(values) == wanted else f"{text} ({len(values)}/{wanted})"
+
+
+def reasons_text(measured: Measured) -> str:
+    """Return why runs did not finish."""
+    return ", ".join(filter(None, measured.reasons))
+
+
+def place_text(comparison: Comparison, wanted: int) -> str:
+    """Return what stands in one place of the report's table: measured, [published], the mark."""
+    published = published_text(comparison)
+    mark = MARKS.get(comparison.verdict, "")
+    behind = f"[{published}]" if published is not None else ""
+    return " ".join(filter(None, (measured_text(comparison, wanted), behind, mark)))
+
+
+def verdict_text(comparison: Comparison) -> str:
+    """Return the verdict in words, with the reason where nothing finished here."""
+    reasons = reasons_text(comparison.measured)
+    died = comparison.verdict in ("DNF here", "DNF in both") and reasons
+    return f"{comparison.verdict} ({reasons})" if died else comparison.verdict
+
+
+def marks_sentence(comparisons: Sequence[Comparison]) -> str:
+    """Explain the marks that occur; empty where none does."""
+    there = {comparison.verdict for comparison in comparisons}
+    told = [f"{mark} {_MEANINGS[verdict]}" for verdict, mark in MARKS.items() if verdict in there]
+    return f"Marks: {'; '.join(told)}; without a mark it agrees." if told else ""
+
+
+def compared(reproduction: Reproduction, measure: Measure, part: Part | None = None) -> list[Any]:
+    """Return the comparisons of one measure; None for `part` is the report's split."""
+    part = part or reproduction.parts[0]
+    experiment = reproduction.plan.experiment
+    return [compare(experiment, part, measured, measure) for measured in part.cells]
+
+
+def split_title(experiment: Experiment, part: Part) -> str:
+    """Return how the data was split, in a few words."""
+    own = "equal names together" if experiment.dataset == "names" else "equal inputs together"
+    name = own if part.split is None else part.split.replace("-", " ")
+    return f"{name} (the report's)" if part.split == experiment.splits[0] else name
+
+
+def n_phrase(plan: Plan) -> str:
+    """Return how many runs each cell has, and their seeds."""
+    if plan.repeats == 1:
+        return f"one run a cell, seed {plan.seed}"
+    return f"n = {plan.repeats} runs a cell (seeds {plan.seed} to {plan.seed + plan.repeats - 1})"
+
+
+def data_text(plan: Plan) -> str:
+    """Return how the data was named, a path without its folders; Markdown."""
+    return escape(Path(plan.data).name if plan.data else plan.experiment.dataset)
+
+
+def whose_data(reproduction: Reproduction) -> str:
+    """Say whether the data is the experiment's own, Markdown."""
+    plan, dataset = reproduction.plan, reproduction.parts[0].dataset
+    own = plan.experiment.dataset
+    given = data_text(plan) if plan.data in DATASETS else f"the path {data_text(plan)}"
+    if plan.data is None or plan.data == own:
+        text = "the experiment's own data"
+    elif dataset.digest in _DIGESTS.get(own, ()):
+        text = f"{given} in the place of {own}, with the same digest, so the experiment's own data"
+    elif plan.data == "mnist-5k":
+        text = f"a quick look: {len(dataset.train):,} training examples, not the report's data"
+    else:
+        text = f"{given} in the place of {own}; nothing shows that it is the report's data"
+    if plan.limit_examples is not None and plan.data != "mnist-5k":
+        text += f", cut to at most {plan.limit_examples:,} examples a part"
+    return text
