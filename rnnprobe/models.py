@@ -17,7 +17,7 @@ from rnnprobe._files import atomic_path
 from rnnprobe._registry import call_users, load_object, resolve, unknown_name
 from rnnprobe.baselines import BASELINES
 from rnnprobe.cells import CELLS
-from rnnprobe.cells._joint import joint_kernels
+from rnnprobe.cells._joint import with_joint_kernels
 from rnnprobe.errors import DataError, ModelError
 from rnnprobe.optimizers import LOSSES, OPTIMIZERS
 from rnnprobe.records import ModelSpec, SequenceDataset, TrainSpec
@@ -82,10 +82,7 @@ def _recurrent(
 ) -> keras.KerasTensor:
     build = resolve("cell", spec.cell, {**CELLS, **BASELINES})
     initializers = {k: v for k, v in spec.initializers.items() if k not in _OUTPUT_INITIALIZERS}
-    joint = initializers.pop("joint_kernel_initializer", None)
     for layer in range(spec.layers):
-        if joint is not None:
-            initializers |= joint_kernels(joint, spec.cell, hidden.shape[-1], spec.units)
         recurrent = call_users(
             "cell",
             spec.cell,
@@ -94,7 +91,7 @@ def _recurrent(
             return_sequences=layer + 1 < spec.layers,
             dropout=spec.dropout,
             recurrent_dropout=spec.recurrent_dropout,
-            **initializers,
+            **with_joint_kernels(initializers, spec.cell, hidden.shape[-1], spec.units),
             **spec.cell_options,
         )
         if spec.bidirectional:

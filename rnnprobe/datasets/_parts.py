@@ -65,8 +65,8 @@ def _validation_from_train(
         if len(train) <= head:
             raise DataError(
                 f"'{raw.name}' has {len(train):,} training examples, but the split first-5000 "
-                f"needs more than {head:,}; leave the split out, or give the validation part "
-                "yourself (x_val, y_val)."
+                f"needs more than {head:,}; give the validation part yourself (x_val, y_val), or "
+                "in Python leave the split out."
             )
     if head is None:
         return _cut(train, _SHARES_OF_TRAIN)

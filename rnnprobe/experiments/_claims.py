@@ -44,6 +44,13 @@ class Claim(Protocol):
     def metric(self) -> str:
         """The measure that it is about."""
 
+    @property
+    def read_off(self) -> bool:
+        """Whether it was read off the report's table here; otherwise the report says it."""
+
+    def is_about(self, settings: Mapping[str, Any]) -> bool:
+        """Whether the cell with these settings has a part in it."""
+
     def ask(self, rows: Sequence[Row]) -> Answer | None:
         """Answer from a table; None where it lacks the cells that the claim is about."""
 
@@ -57,12 +64,18 @@ class Best:
         is_at: What the best cell must be.
         among: Of which cells.
         metric: The largest is the best.
+        read_off: See `Claim`.
     """
 
     text: str
     is_at: Where
     among: Where = field(default_factory=dict)
     metric: str = "test_accuracy"
+    read_off: bool = False
+
+    def is_about(self, settings: Mapping[str, Any]) -> bool:
+        """See `Claim`."""
+        return matches(settings, self.among)
 
     def ask(self, rows: Sequence[Row]) -> Answer | None:
         """See `Claim`."""
@@ -92,6 +105,7 @@ class Bounded:
         lower: The least value; None where there is no such limit.
         upper: The largest value.
         metric: Of what.
+        read_off: See `Claim`.
     """
 
     text: str
@@ -99,6 +113,11 @@ class Bounded:
     lower: float | None = None
     upper: float | None = None
     metric: str = "test_accuracy"
+    read_off: bool = False
+
+    def is_about(self, settings: Mapping[str, Any]) -> bool:
+        """See `Claim`."""
+        return matches(settings, self.where)
 
     def ask(self, rows: Sequence[Row]) -> Answer | None:
         """See `Claim`."""
@@ -125,6 +144,7 @@ class Higher:
         under: The cells that have less.
         by: By how much at least.
         metric: Of what.
+        read_off: See `Claim`.
     """
 
     text: str
@@ -132,49 +152,46 @@ class Higher:
     under: Where
     by: float = 0.0
     metric: str = "test_accuracy"
+    read_off: bool = False
+
+    def is_about(self, settings: Mapping[str, Any]) -> bool:
+        """See `Claim`."""
+        return matches(settings, self.over) or matches(settings, self.under)
 
     def ask(self, rows: Sequence[Row]) -> Answer | None:
         """See `Claim`."""
-        means = _means(rows, (self.over, self.under), self.metric)
-        if means is None:
-            return None
-        difference = means[0] - means[1]
-        return Answer(
-            difference > self.by,
-            difference,
-            f"{means[0]:.4f} against {means[1]:.4f}: {difference:+.4f}",
-        )
+        found = _difference(rows, self.over, self.under, self.metric)
+        return found and Answer(found[0] > self.by, *found)
 
 
 @dataclass(frozen=True)
-class Near:
-    """Two groups of cells differ by little on average.
+class NoBetter:
+    """On average some cells have hardly more than others, or less.
 
     Args:
         text: The conclusion.
-        first: Some cells.
-        second: Others.
-        by: The largest difference that is little.
+        cells: Some cells.
+        than: Others.
+        by: The largest lead that is none.
         metric: Of what.
+        read_off: See `Claim`.
     """
 
     text: str
-    first: Where
-    second: Where
+    cells: Where
+    than: Where
     by: float
     metric: str = "test_accuracy"
+    read_off: bool = False
+
+    def is_about(self, settings: Mapping[str, Any]) -> bool:
+        """See `Claim`."""
+        return matches(settings, self.cells) or matches(settings, self.than)
 
     def ask(self, rows: Sequence[Row]) -> Answer | None:
         """See `Claim`."""
-        means = _means(rows, (self.first, self.second), self.metric)
-        if means is None:
-            return None
-        difference = means[0] - means[1]
-        return Answer(
-            abs(difference) <= self.by,
-            difference,
-            f"{means[0]:.4f} against {means[1]:.4f}: {difference:+.4f}",
-        )
+        found = _difference(rows, self.cells, self.than, self.metric)
+        return found and Answer(found[0] <= self.by, *found)
 
 
 @dataclass(frozen=True)
@@ -187,6 +204,7 @@ class Ordered:
         rises: Whether it rises; otherwise it falls.
         where: Of which cells.
         metric: Of what.
+        read_off: See `Claim`.
     """
 
     text: str
@@ -194,6 +212,11 @@ class Ordered:
     rises: bool
     where: Where = field(default_factory=dict)
     metric: str = "test_accuracy"
+    read_off: bool = False
+
+    def is_about(self, settings: Mapping[str, Any]) -> bool:
+        """See `Claim`."""
+        return self.along in settings and matches(settings, self.where)
 
     def ask(self, rows: Sequence[Row]) -> Answer | None:
         """See `Claim`."""
@@ -223,12 +246,18 @@ class ExplainsMore:
         axis: The setting that explains more.
         than: The other.
         metric: Of what.
+        read_off: See `Claim`.
     """
 
     text: str
     axis: str
     than: str
     metric: str = "test_accuracy"
+    read_off: bool = False
+
+    def is_about(self, settings: Mapping[str, Any]) -> bool:
+        """See `Claim`."""
+        return self.axis in settings and self.than in settings
 
     def ask(self, rows: Sequence[Row]) -> Answer | None:
         """See `Claim`."""
@@ -261,12 +290,18 @@ class BestMoves:
         best: The setting whose best level is looked for, of numbers.
         along: The setting that grows, of numbers.
         metric: The largest is the best.
+        read_off: See `Claim`.
     """
 
     text: str
     best: str
     along: str
     metric: str = "test_accuracy"
+    read_off: bool = False
+
+    def is_about(self, settings: Mapping[str, Any]) -> bool:
+        """See `Claim`."""
+        return self.best in settings and self.along in settings
 
     def ask(self, rows: Sequence[Row]) -> Answer | None:
         """See `Claim`."""
@@ -284,44 +319,6 @@ class BestMoves:
         return Answer(falls and found[-1] < found[0], None, f"best {name} by {self.along} {told}")
 
 
-@dataclass(frozen=True)
-class FurtherApart:
-    """Two measures of a cell differ by more in some cells than in others, on average.
-
-    Args:
-        text: The conclusion.
-        metrics: The two measures.
-        over: The cells where they differ by more.
-        under: The cells where they differ by less.
-    """
-
-    text: str
-    metrics: tuple[str, str]
-    over: Where
-    under: Where
-
-    @property
-    def metric(self) -> str:
-        """See `Claim`."""
-        return self.metrics[0]
-
-    def ask(self, rows: Sequence[Row]) -> Answer | None:
-        """See `Claim`."""
-        means = []
-        for where in (self.over, self.under):
-            ours = [v for _, v in chosen(rows, where, *self.metrics)]
-            if not ours:
-                return None
-            means.append(
-                statistics.fmean(abs(v[self.metrics[0]] - v[self.metrics[1]]) for v in ours)
-            )
-        return Answer(
-            means[0] > means[1],
-            means[0] - means[1],
-            f"{means[0]:.4f} apart against {means[1]:.4f}",
-        )
-
-
 def matches(settings: Mapping[str, Any], where: Where) -> bool:
     """Whether a cell has the settings."""
     return all(
@@ -330,21 +327,23 @@ def matches(settings: Mapping[str, Any], where: Where) -> bool:
     )
 
 
-def chosen(rows: Sequence[Row], where: Where, *metrics: str) -> list[Row]:
-    """Return the cells with these settings that have the measures."""
-    return [
-        row for row in rows if matches(row[0], where) and all(name in row[1] for name in metrics)
-    ]
+def chosen(rows: Sequence[Row], where: Where, metric: str) -> list[Row]:
+    """Return the cells with these settings that have the measure."""
+    return [row for row in rows if matches(row[0], where) and metric in row[1]]
 
 
-def _means(rows: Sequence[Row], groups: tuple[Where, Where], metric: str) -> list[float] | None:
+def _difference(
+    rows: Sequence[Row], first: Where, second: Where, metric: str
+) -> tuple[float, str] | None:
+    """Return by how much the mean of some cells is above that of others, and both in words."""
     means = []
-    for where in groups:
+    for where in (first, second):
         values = [values[metric] for _, values in chosen(rows, where, metric)]
         if not values:
             return None
         means.append(statistics.fmean(values))
-    return means
+    difference = means[0] - means[1]
+    return difference, f"{means[0]:.4f} against {means[1]:.4f}: {difference:+.4f}"
 
 
 def _levels(rows: Sequence[Row], axis: str) -> list[Any]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from rnnprobe.baselines import PICTURE_BASELINES
 from rnnprobe.datasets._load import load_dataset
+from rnnprobe.errors import DataError
 from rnnprobe.experiments._limits import Limit, within
 from rnnprobe.experiments._measures import value_of
 from rnnprobe.experiments._record import Cell, Experiment
@@ -32,7 +34,8 @@ class Measured:
         cell: The published cell.
         runs: As far as there are, one a seed.
         activations: Of each run that finished, in their order: mean and variance of layers'
-            outputs over the test part, by name; empty where none are asked for.
+            outputs over the test part, by name; empty where none are asked for, or a saved model
+            is gone.
     """
 
     cell: Cell
@@ -95,6 +98,13 @@ class Reproduction:
         return tuple(cell for cell in self.plan.experiment.cells if id(cell) not in kept)
 
     @property
+    def missing_models(self) -> int:
+        """How many finished runs lack the saved model that measures need."""
+        return sum(
+            not found for part in self.parts for one in part.cells for found in one.activations
+        )
+
+    @property
     def runs(self) -> tuple[Run, ...]:
         """All runs."""
         return tuple(run for part in self.parts for cell in part.cells for run in cell.runs)
@@ -141,19 +151,45 @@ class Plan:
         """How many runs there will be, over all splits."""
         return len(self.experiment.splits) * self.repeats * len(self.cells)
 
+    def load_all(self) -> list[SequenceDataset]:
+        """Load the data in each of the experiment's splits.
+
+        Raises:
+            DataError: They cannot be read or trained on, or the splits come to the same.
+        """
+        datasets = [self.load(split) for split in self.experiment.splits]
+        if len({dataset.digest for dataset in datasets}) < len(datasets):
+            raise DataError(
+                f"'{datasets[0].name}' has parts of its own, but {self.experiment.name} splits it "
+                f"in {len(datasets)} ways; give data without parts."
+            )
+        return datasets
+
     def load(self, split: str | None) -> SequenceDataset:
         """Load the data, split in one of the experiment's ways.
 
         Raises:
-            DataError: They cannot be read or trained on.
+            DataError: They cannot be read or trained on, or are of another kind.
         """
         dataset = load_dataset(
             self.data or self.experiment.dataset, split=split, limit_examples=self.limit_examples
         )
         for cell in self.cells:
-            _, train = self.specs(cell, self.seed)
+            model, train = self.specs(cell, self.seed)
+            self._check_kind(dataset, model)
             check_trainable(dataset, train, parts=("train", "validation", "test"))
         return dataset
+
+    def _check_kind(self, dataset: SequenceDataset, model: ModelSpec) -> None:
+        expected = "tokens, like names" if model.embedding else "values, like mnist"
+        fits = (dataset.kind == "tokens") == bool(model.embedding)
+        if model.cell in PICTURE_BASELINES:
+            expected, fits = "uint8 pictures, like cifar10-grey", dataset.image_shape is not None
+        if not fits:
+            raise DataError(
+                f"{self.experiment.name} is about {expected}, but '{dataset.name}' has "
+                f"{dataset.kind} of shape {dataset.test.x.shape[1:]}; give other --data."
+            )
 
     def specs(self, cell: Cell, seed: int) -> tuple[ModelSpec, TrainSpec]:
         """Return the records of one run."""
@@ -235,7 +271,7 @@ def reproduce(
 
     Args:
         plan: Which runs.
-        datasets: What `plan.load` gives for each split of the experiment, in their order.
+        datasets: What `plan.load_all` gives.
         execution: How many processes, their limits, and the folder that keeps the results.
         on_run: Called with each run: what it was, the run, how many are done, and how many there
             will be.
@@ -244,13 +280,14 @@ def reproduce(
         OutputError: The run folder belongs to another experiment, or cannot be written.
     """
     execution = execution or Execution()
+    several = len(datasets) > 1
     labels = {task.key: cell.label() for cell in plan.cells for task in plan.tasks_of(cell)}
     before = 0
 
-    def tell(entry: Entry, done: int) -> None:
+    def tell(split: str | None, entry: Entry, done: int) -> None:
         if on_run:
-            run = Run.from_dict(entry["run"])
-            on_run(labels[entry["key"]], run, before + done, plan.num_runs)
+            label = labels[entry["key"]] + (f", {split_text(split)}" if several else "")
+            on_run(label, Run.from_dict(entry["run"]), before + done, plan.num_runs)
 
     with run_folder(execution) as folder:
         for split, dataset in zip(plan.experiment.splits, datasets, strict=True):
@@ -259,7 +296,7 @@ def reproduce(
                 run_dir=part_folder(plan.experiment, folder, split),
                 save_models=plan.experiment.saves_models,
             )
-            with open_runs(dataset, plan.described(dataset), own, tell) as runs:
+            with open_runs(dataset, plan.described(dataset), own, partial(tell, split)) as runs:
                 runs.make(plan.tasks())
                 before += runs.num_done
         found = load_reproduction(plan, datasets, folder)
@@ -295,8 +332,18 @@ def part_folder(experiment: Experiment, folder: Path, split: str | None) -> Path
     return folder if split == experiment.splits[0] else folder / f"split-{split or 'own'}"
 
 
+def split_text(split: str | None) -> str:
+    """Return how data are split, in words."""
+    return "equal inputs together" if split is None else f"split {split}"
+
+
 def _activations(file: Path, dataset: SequenceDataset) -> Activations:
-    """Return mean and variance of what each layer of a saved model returns, over the test part."""
+    """Return mean and variance of what each layer of a saved model returns, over the test part.
+
+    Nothing where the model is gone.
+    """
+    if not file.exists():
+        return {}
     from rnnprobe.classifier import KerasClassifier
     from rnnprobe.inspection.reading import read_signals
     from rnnprobe.models import load_model

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
 
 from rnnprobe._registry import load_object
 from rnnprobe.experiments import EXPERIMENTS
-from rnnprobe.experiments._claims import Claim, Row
-from rnnprobe.experiments._record import Experiment, Measure
+from rnnprobe.experiments._claims import Answer, Claim
+from rnnprobe.experiments._cost import SHAPES
+from rnnprobe.experiments._record import Cell, Experiment, Measure
 from rnnprobe.experiments._reproduce import Measured, Part, Reproduction
 
 CellVerdict = Literal[
-    "agrees", "within noise", "differs", "unstable", "DNF in both", "DNF here", "DNF there", "–"
+    "agrees",
+    "within noise",
+    "differs",
+    "unstable",
+    "DNF in both",
+    "DNF here",
+    "DNF in part",
+    "DNF there",
+    "–",
 ]
 ClaimVerdict = Literal[
     "holds", "does not hold", "within noise", "noise unknown", "not measured", "not seen here"
@@ -26,6 +36,7 @@ ClaimVerdict = Literal[
 _DRAWS = 2000
 _LEVEL = 0.05
 _ROUNDING = 1e-9  # .53 - .5 is more than .03
+_FEWEST = 3  # runs whose spread tells of one more: of two Student's t says 15 times the spread
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +50,8 @@ class Comparison:
         values: One a run that finished.
         verdict: `agrees` within the tolerance; `within noise` where it is off by more, but as far
             as one more run may be; `differs`; `unstable` where two reports of the same protocol
-            differ by more than the tolerance themselves; what did not finish, here or there; a
-            dash where nothing was published or run.
+            differ by more than the tolerance themselves; what did not finish, here, in part of the
+            runs, or there; a dash where nothing was published or run.
     """
 
     measured: Measured
@@ -69,13 +80,10 @@ class Comparison:
 
 def compare(experiment: Experiment, part: Part, measured: Measured, measure: Measure) -> Comparison:
     """Set one measure of a cell beside the published one."""
-    reported = measured.cell.reported
     values = tuple(measured.values(measure.key))
-    published = reported.get(measure.key)
-    number = num_counted(experiment, part, measured, measure)
-    if measure.counted == "batch" and len(values) > 1:
-        number = None
-    verdict = _verdict(experiment, measured, measure, values, number)
+    reach = _reach(experiment, part, measured, measure) if values else 0.0
+    published = measured.cell.reported.get(measure.key)
+    verdict = _verdict(experiment, measured, measure, values, reach)
     return Comparison(measured, measure, published, values, verdict)
 
 
@@ -84,40 +92,59 @@ def _verdict(
     measured: Measured,
     measure: Measure,
     values: Sequence[float],
-    number: int | None,
+    reach: float,
 ) -> CellVerdict:
-    if measure.key not in measured.cell.reported or not measured.runs:
+    dead = any(run.status != "ok" for run in measured.runs)
+    if measure.key not in measured.cell.reported or not (values or dead):
         return "–"
     published = measured.cell.reported[measure.key]
     if published is None:
         return "DNF there" if values else "DNF in both"
-    if not values:
-        return "DNF here"
+    if dead:
+        return "DNF in part" if values else "DNF here"
     other = twin_value(experiment, measured, measure)
     if other is not None and abs(other - published) > measure.tolerance + _ROUNDING:
         return "unstable"
     off = abs(statistics.fmean(values) - published)
     if off <= measure.tolerance * (abs(published) if measure.relative else 1) + _ROUNDING:
         return "agrees"
-    return "within noise" if off <= _reach(values, published, number) else "differs"
+    return "within noise" if off <= reach else "differs"
 
 
-def _reach(values: Sequence[float], published: float, number: int | None) -> float:
-    """Return how far one more run may be from the mean of these, in 95 of 100 cases.
+def _reach(experiment: Experiment, part: Part, measured: Measured, measure: Measure) -> float:
+    """Return how far one run of others may be from the mean of ours, in 95 of 100 cases.
 
-    By the spread over seeds, and where it is a share by the number of examples, which may be others
-    than the report's. (Seeds change a minibatch as well: its number counts for one run alone.)
+    By the number of examples, where it is a share, ours and the report's, as if they were not the
+    same; and from three runs on by the spread over seeds. (Seeds change a minibatch as well: its
+    number counts where there are fewer.)
     """
+    values = measured.values(measure.key)
+    published = measured.cell.reported.get(measure.key)
+    number = num_counted(experiment, part, measured, measure)
+    several = len(values) >= _FEWEST
     by_examples = by_seeds = 0.0
-    if number is not None:
+    if number and published is not None and not (several and measure.counted == "batch"):
         share = (statistics.fmean(values) + published) / 2
-        by_examples = 1.96 * math.sqrt(2 * share * (1 - share) / number)
-    if len(values) > 1:
+        theirs = _num_published(experiment, measure) or number
+        by_examples = 1.96 * math.sqrt(share * (1 - share) * (1 / number + 1 / theirs))
+    if several:
         from scipy.stats import t
 
         quantile = float(t.ppf(1 - _LEVEL / 2, len(values) - 1))
         by_seeds = quantile * statistics.stdev(values) * math.sqrt(1 + 1 / len(values))
     return math.hypot(by_examples, by_seeds)
+
+
+def _num_published(experiment: Experiment, measure: Measure) -> int | None:
+    """Return of how many examples the published accuracy is a share, as far as that is known."""
+    shape = SHAPES.get(experiment.dataset)
+    if shape is None or measure.counted in (None, "batch"):
+        return None
+    return {
+        "test": shape.num_test,
+        "validation": shape.num_validation,
+        "train": shape.num_train,
+    }[measure.counted]
 
 
 def num_counted(
@@ -127,7 +154,8 @@ def num_counted(
     if measure.counted is None:
         return None
     if measure.counted == "batch":
-        return int({**experiment.settings, **measured.cell.settings}["batch_size"])
+        batch = int({**experiment.settings, **measured.cell.settings}["batch_size"])
+        return min(batch, len(part.dataset.train))
     return len(part.dataset.splits[measure.counted])
 
 
@@ -145,12 +173,16 @@ class Judgement:
     """What became of a claim.
 
     Args:
-        claim: The conclusion of the report.
+        claim: The conclusion.
         verdict: `holds` or `does not hold` where at least 97.5 % of the tables that the noise
-            allows say so, else `within noise`; `not measured` where cells are missing;
-            `not seen here` where the published values of the measured cells do not show it either,
-            although those of all cells do.
-        evidence: What was seen.
+            allows say so, else `within noise`; `noise unknown` where a cell was run once and what
+            was measured is no share of examples; `not measured` where a cell that was to be run
+            has no finished run, or those that decide were left out; `not seen here` where the
+            published values of the measured cells do not show it either, although those of all
+            cells do.
+        asked: How many measured cells the claim is about.
+        whole: How many cells of the published table it is about.
+        evidence: What was seen, or is missing.
         interval: The middle 95 % of the number that decides, over these tables.
         share: Of these tables, how many say that it holds.
         shown: Whether the published table itself shows it; None where it cannot be asked.
@@ -158,6 +190,8 @@ class Judgement:
 
     claim: Claim
     verdict: ClaimVerdict
+    asked: int
+    whole: int
     evidence: str = ""
     interval: tuple[float, float] | None = None
     share: float | None = None
@@ -169,73 +203,89 @@ def judge(reproduction: Reproduction, claim: Claim) -> Judgement:
 
     Each value of a drawn table is the measured mean plus its standard error times a draw of
     Student's t of as many degrees of freedom as there are runs less one; of one run alone the
-    standard error is that of a share of so many examples, and of what is no share 0.
+    standard error is that of a share of so many examples.
     """
     experiment, part = reproduction.plan.experiment, reproduction.parts[0]
-    whole = claim.ask(experiment.published(experiment.cells))
-    shown = whole.holds if whole is not None else None
-    there = [one for one in part.cells if one.finished]
-    answer = claim.ask([_row(experiment, one, _means(experiment, claim, one)) for one in there])
+    about = [one for one in part.cells if _is_about(experiment, claim, one.cell)]
+    there = [one for one in about if one.values(claim.metric)]
+    whole = [cell for cell in experiment.cells if _is_about(experiment, claim, cell)]
+    told = claim.ask(experiment.published(experiment.cells))
+    shown = told.holds if told is not None else None
+    judged = partial(Judgement, claim, asked=len(there), whole=len(whole), shown=shown)
+    missing = [one for one in about if one not in there and not _died_there(one.cell, claim)]
+    if missing:
+        return judged(
+            "not measured", evidence=f"{len(missing)} of {len(about)} cells have no value"
+        )
+    means = [statistics.fmean(one.values(claim.metric)) for one in there]
+    answer = _asked(experiment, claim, there, means)
     if answer is None:
-        return Judgement(claim, "not measured", shown=shown)
+        return judged("not measured")
     published = claim.ask(experiment.published([one.cell for one in there]))
     if shown and published is not None and not published.holds and not answer.holds:
-        return Judgement(claim, "not seen here", answer.evidence, shown=shown)
-    share, interval = _drawn(experiment, part, claim, there)
+        return judged("not seen here", evidence=answer.evidence)
+    rng = np.random.default_rng(0)
+    noises = [_noise(experiment, part, one, claim.metric, rng) for one in there]
+    known = [noise for noise in noises if noise is not None]
+    if len(known) < len(noises):
+        return judged("noise unknown", evidence=answer.evidence)
+    share, interval = _drawn(experiment, claim, there, means, known)
     verdict: ClaimVerdict = "within noise"
-    if interval is not None and interval[0] == interval[1]:
-        return Judgement(claim, "noise unknown", answer.evidence, shown=shown)
     if share >= 1 - _LEVEL / 2:
         verdict = "holds"
     elif share <= _LEVEL / 2:
         verdict = "does not hold"
-    return Judgement(claim, verdict, answer.evidence, interval, share, shown)
+    return judged(verdict, evidence=answer.evidence, interval=interval, share=share)
+
+
+def _is_about(experiment: Experiment, claim: Claim, cell: Cell) -> bool:
+    return claim.is_about({**experiment.settings, **cell.settings})
+
+
+def _died_there(cell: Cell, claim: Claim) -> bool:
+    """Whether the report has no value for a cell either, because it did not finish."""
+    return cell.reported.get(claim.metric, 0.0) is None
+
+
+def _asked(
+    experiment: Experiment, claim: Claim, there: Sequence[Measured], values: Sequence[float]
+) -> Answer | None:
+    return claim.ask(
+        [
+            ({**experiment.settings, **one.cell.settings}, {claim.metric: value})
+            for one, value in zip(there, values, strict=True)
+        ]
+    )
 
 
 def _drawn(
-    experiment: Experiment, part: Part, claim: Claim, there: Sequence[Measured]
+    experiment: Experiment,
+    claim: Claim,
+    there: Sequence[Measured],
+    means: Sequence[float],
+    noises: Sequence[Sequence[float]],
 ) -> tuple[float, tuple[float, float] | None]:
     """Return in which share of drawn tables a claim holds, and the middle 95 % of its number."""
-    rng = np.random.default_rng(0)
-    means = [_means(experiment, claim, one) for one in there]
-    noises = [
-        {key: _noise(experiment, part, one, key, rng) for key in mean}
-        for one, mean in zip(there, means, strict=True)
-    ]
-    answers = [
-        claim.ask(
-            [
-                _row(experiment, one, {key: mean[key] + noise[key][draw] for key in mean})
-                for one, mean, noise in zip(there, means, noises, strict=True)
-            ]
-        )
-        for draw in range(_DRAWS)
-    ]
+    drawn = np.add(np.asarray(means)[:, None], noises)
+    answers = [_asked(experiment, claim, there, values.tolist()) for values in drawn.T]
     known = [answer for answer in answers if answer is not None]
-    values = [answer.value for answer in known if answer.value is not None]
-    ends = np.quantile(values, (_LEVEL / 2, 1 - _LEVEL / 2)) if values else None
+    numbers = [answer.value for answer in known if answer.value is not None]
+    ends = np.quantile(numbers, (_LEVEL / 2, 1 - _LEVEL / 2)) if numbers else None
     interval = None if ends is None else (float(ends[0]), float(ends[1]))
     return sum(answer.holds for answer in known) / len(known), interval
 
 
 def _noise(
     experiment: Experiment, part: Part, measured: Measured, key: str, rng: np.random.Generator
-) -> Sequence[float]:
+) -> Sequence[float] | None:
+    """Return how far drawn means are from the measured one; None where that is not known."""
     values = measured.values(key)
     if len(values) > 1:
         error = statistics.stdev(values) / math.sqrt(len(values))
         return [float(error * one) for one in rng.standard_t(len(values) - 1, _DRAWS)]
     measure = next((one for one in experiment.measures if one.key == key), None)
     number = num_counted(experiment, part, measured, measure) if measure else None
-    error = math.sqrt(values[0] * (1 - values[0]) / number) if number else 0.0
+    if number is None:
+        return None
+    error = math.sqrt(values[0] * (1 - values[0]) / number)
     return [float(error * one) for one in rng.standard_normal(_DRAWS)]
-
-
-def _means(experiment: Experiment, claim: Claim, measured: Measured) -> Mapping[str, float]:
-    keys = {measure.key for measure in experiment.measures} | {claim.metric}
-    found = {key: measured.values(key) for key in sorted(keys)}
-    return {key: statistics.fmean(values) for key, values in found.items() if values}
-
-
-def _row(experiment: Experiment, measured: Measured, values: Mapping[str, float]) -> Row:
-    return {**experiment.settings, **measured.cell.settings}, values

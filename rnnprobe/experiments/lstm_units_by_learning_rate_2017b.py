@@ -1,6 +1,6 @@
 """Report B: the grid of report A, run by others from a script that is given."""
 
-from rnnprobe.experiments._claims import BestMoves, Higher, Near, Ordered
+from rnnprobe.experiments._claims import BestMoves, Higher, NoBetter, Ordered
 from rnnprobe.experiments._lstm_grid import GIVEN, INITIALIZERS, MEASURES, SETTINGS, SPLITS
 from rnnprobe.experiments._record import Experiment, pivot
 
@@ -34,10 +34,10 @@ EXPERIMENT = Experiment(
     measures=MEASURES,
     twin="lstm-units-by-learning-rate-2017a",
     claims=(
-        Near(
-            "2048 units are no better than 32: each at its best rate, .9707 and .9703",
-            first={"units": 2048, "learning_rate": 1e-3},
-            second={"units": 32, "learning_rate": 1e-2},
+        NoBetter(
+            "2048 units are hardly better than 32, each at its best rate: by .005 at most",
+            cells={"units": 2048, "learning_rate": 1e-3},
+            than={"units": 32, "learning_rate": 1e-2},
             by=0.005,
         ),
         Higher(
@@ -55,5 +55,5 @@ EXPERIMENT = Experiment(
         "and states as one matrix by Glorot's rule.",
         "4096 units ran out of GPU memory, whatever memory options were tried.",
     ),
-    chosen=("The report's times are those of its GPU; those measured here are of this machine.",),
+    chosen=("Times are those of the machine that this runs on; the report's are of its GPU.",),
 )

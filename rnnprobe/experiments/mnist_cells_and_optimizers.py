@@ -21,8 +21,8 @@ EXPERIMENT = Experiment(
         rnn  rmsprop  512 .6321
         rnn  rmsprop 1024 .1028
         rnn  adam     128 .9135
-        lstm rmsprop  128 .9505
-        gru  rmsprop  128 .9572
+        lstm adam     128 .9505
+        gru  adam     128 .9572
         """,
     ),
     rows=("cell", "optimizer", "units"),
@@ -31,38 +31,43 @@ EXPERIMENT = Experiment(
     claims=(
         Higher(
             "At 128 units the LSTM is better than the SimpleRNN",
-            over={"cell": "lstm", "units": 128, "optimizer": "rmsprop"},
-            under={"cell": "rnn", "units": 128, "optimizer": "rmsprop"},
+            over={"cell": "lstm"},
+            under={"cell": "rnn", "optimizer": "adam"},
         ),
         Higher(
             "At 128 units the GRU is better than the SimpleRNN",
-            over={"cell": "gru", "units": 128, "optimizer": "rmsprop"},
-            under={"cell": "rnn", "units": 128, "optimizer": "rmsprop"},
+            over={"cell": "gru"},
+            under={"cell": "rnn", "optimizer": "adam"},
         ),
         Higher(
             "At 128 units the GRU is better than the LSTM",
-            over={"cell": "gru", "units": 128, "optimizer": "rmsprop"},
-            under={"cell": "lstm", "units": 128, "optimizer": "rmsprop"},
+            over={"cell": "gru"},
+            under={"cell": "lstm"},
+            read_off=True,
         ),
         Ordered(
             "With RMSProp a larger SimpleRNN is worse",
             along="units",
             rises=False,
             where={"cell": "rnn", "optimizer": "rmsprop"},
+            read_off=True,
         ),
         Higher(
             "Adam is better than RMSProp for the SimpleRNN of 128 units",
-            over={"cell": "rnn", "units": 128, "optimizer": "adam"},
+            over={"cell": "rnn", "optimizer": "adam"},
             under={"cell": "rnn", "units": 128, "optimizer": "rmsprop"},
+            read_off=True,
         ),
     ),
     given=(
         "Recurrent nets over the rows of MNIST, 50,000 images shown, learning rate 1e-3.",
-        "A line every 1,000 images.",
+        "SimpleRNN by RMSProp, at 128 units also by Adam.",
     ),
     chosen=(
-        "Batches of 100, 500 steps: a line every ten steps.",
-        "LSTM and GRU are trained by RMSProp, like the SimpleRNN they are compared with.",
-        "Weights and bias of the output layer from normal(0, 1), as in reports A and B.",
+        "Batches of 100, 500 steps; the report has a line every 1,000 images.",
+        "LSTM and GRU are trained by Adam; the report does not say by what. By RMSProp they came "
+        "to .945 and .928 (means of seeds 0 to 2), further from its figures.",
+        "Weights and bias of the output layer from normal(0, 1), as in reports A and B; kernels as "
+        "Keras draws them.",
     ),
 )

@@ -1,6 +1,6 @@
 """Report D, first table: SimpleRNN by learning rate and batch size."""
 
-from rnnprobe.experiments._claims import Bounded, FurtherApart, Higher
+from rnnprobe.experiments._claims import Bounded, Higher
 from rnnprobe.experiments._record import Experiment, listing
 from rnnprobe.experiments._rnn_budget import (
     CHOSEN,
@@ -47,23 +47,34 @@ EXPERIMENT = Experiment(
     measures=MEASURES,
     claims=(
         Higher(
-            "1e-3 is better than 1e-4 at every batch size, on average",
+            "Over all batch sizes together 1e-3 is better than 1e-4",
             over={"learning_rate": 1e-3},
             under={"learning_rate": 1e-4},
+            read_off=True,
         ),
-        Bounded("1e-2 fails: below .5", where={"learning_rate": 1e-2}, upper=0.5),
-        Bounded("1e-1 learns nothing: at most .12", where={"learning_rate": 1e-1}, upper=0.12),
+        Bounded(
+            "1e-2 fails: below .5",
+            where={"learning_rate": 1e-2},
+            upper=0.5,
+            read_off=True,
+        ),
+        Bounded(
+            "1e-1 learns nothing: at most .12",
+            where={"learning_rate": 1e-1},
+            upper=0.12,
+            read_off=True,
+        ),
         Higher(
             "At 1e-4 the smaller batch is better: 32 before 256",
             over={"learning_rate": 1e-4, "batch_size": 32},
             under={"learning_rate": 1e-4, "batch_size": 256},
+            read_off=True,
         ),
-        FurtherApart(
-            "A training accuracy of 1.000 on a small batch says little: the last minibatch is "
-            "further from the test accuracy at 32 than at 256",
-            metrics=("minibatch_5", "test_accuracy"),
-            over={"batch_size": 32, "learning_rate": (1e-4, 1e-3)},
-            under={"batch_size": 256, "learning_rate": (1e-4, 1e-3)},
+        Bounded(
+            "A training accuracy of 1.000 on a small batch says little: the net that shows it, "
+            "batch 32 at 1e-4, has less than .97 in test",
+            where={"batch_size": 32, "learning_rate": 1e-4},
+            upper=0.97,
         ),
     ),
     given=GIVEN,

@@ -1,6 +1,6 @@
 """Report D, second table: SimpleRNN by units and learning rate."""
 
-from rnnprobe.experiments._claims import Bounded, Higher, Near, Ordered
+from rnnprobe.experiments._claims import Bounded, Higher, NoBetter, Ordered
 from rnnprobe.experiments._record import Experiment, listing
 from rnnprobe.experiments._rnn_budget import (
     CHOSEN,
@@ -50,10 +50,10 @@ EXPERIMENT = Experiment(
     columns=(),
     measures=MEASURES,
     claims=(
-        Near(
+        NoBetter(
             "Doubling the units past 256 is not worth the time: at most .005 more at 1e-3",
-            first={"units": 512, "learning_rate": 1e-3},
-            second={"units": 256, "learning_rate": 1e-3},
+            cells={"units": 512, "learning_rate": 1e-3},
+            than={"units": 256, "learning_rate": 1e-3},
             by=0.005,
         ),
         Ordered(
@@ -61,19 +61,27 @@ EXPERIMENT = Experiment(
             along="units",
             rises=True,
             where={"learning_rate": 1e-4},
+            read_off=True,
         ),
         Ordered(
             "At 1e-3 more units are better",
             along="units",
             rises=True,
             where={"learning_rate": 1e-3},
+            read_off=True,
         ),
         Higher(
             "Larger nets want smaller rates: at 1e-2 32 units are better than 512",
             over={"units": 32, "learning_rate": 1e-2},
             under={"units": 512, "learning_rate": 1e-2},
+            read_off=True,
         ),
-        Bounded("1e-1 learns nothing: at most .12", where={"learning_rate": 1e-1}, upper=0.12),
+        Bounded(
+            "1e-1 learns nothing: at most .12",
+            where={"learning_rate": 1e-1},
+            upper=0.12,
+            read_off=True,
+        ),
     ),
     given=(
         *GIVEN,

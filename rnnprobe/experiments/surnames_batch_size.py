@@ -39,22 +39,29 @@ EXPERIMENT = Experiment(
         Measure("test_loss", "test loss", 0.06, counted=None, digits=4),
     ),
     claims=(
-        Best("Batches of 30 are best in test", is_at={"batch_size": 30}),
+        Best(
+            "Batches of 30 are best in test",
+            is_at={"batch_size": 30},
+            read_off=True,
+        ),
         Best(
             "Batches of 30 are best in validation",
             is_at={"batch_size": 30},
             metric="best_val_accuracy",
+            read_off=True,
         ),
         Higher(
             "Batches of 10 are worse than larger ones",
             over={"batch_size": (20, 30, 40)},
             under={"batch_size": 10},
+            read_off=True,
         ),
         Higher(
             "The larger the batch, the better the training names are learnt: 40 before 10",
             over={"batch_size": 40},
             under={"batch_size": 10},
             metric="best_accuracy",
+            read_off=True,
         ),
     ),
     given=(*GIVEN, "One layer of 200 units; of each curve the best value."),

@@ -30,21 +30,28 @@ EXPERIMENT = Experiment(
         Measure("best_val_accuracy", "validation", counted="validation"),
     ),
     claims=(
-        Best("One layer of 200 units is best in test", is_at={"layers": 1, "units": 200}),
+        Best(
+            "One layer of 200 units is best in test",
+            is_at={"layers": 1, "units": 200},
+            read_off=True,
+        ),
         Best(
             "One layer of 200 units is best in validation",
             is_at={"layers": 1, "units": 200},
             metric="best_val_accuracy",
+            read_off=True,
         ),
         Higher(
             "With one layer more units are worse: 200 before 300",
             over={"layers": 1, "units": 200},
             under={"layers": 1, "units": 300},
+            read_off=True,
         ),
         Higher(
             "With two layers more units are better: 300 before 200",
             over={"layers": 2, "units": 300},
             under={"layers": 2, "units": 200},
+            read_off=True,
         ),
     ),
     given=(*GIVEN, "Batches of 32."),

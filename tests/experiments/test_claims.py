@@ -10,9 +10,8 @@ from rnnprobe.experiments._claims import (
     Bounded,
     Claim,
     ExplainsMore,
-    FurtherApart,
     Higher,
-    Near,
+    NoBetter,
     Ordered,
     Row,
 )
@@ -44,18 +43,17 @@ RISING = table((0.5, 0.9), (0.6, 0.8), (0.7, 0.1))
         (Bounded("", where={}, lower=0.2, upper=0.95), False, 0.1),
         (Higher("", over={"learning_rate": 1e-3}, under={"units": 64}), True, 0.2),
         (Higher("", over={"learning_rate": 1e-3}, under={"units": 64}, by=0.25), False, 0.2),
-        (Near("", first={"units": 16}, second={"units": 32}, by=0.01), True, 0.0),
-        (Near("", first={"units": 64}, second={"units": 32}, by=0.2), False, -0.3),
+        (NoBetter("", cells={"units": 16}, than={"units": 32}, by=0.01), True, 0.0),
+        (NoBetter("", cells={"units": 64}, than={"units": 32}, by=0.01), True, -0.3),
+        (NoBetter("", cells={"units": 32}, than={"units": 64}, by=0.01), False, 0.3),
         (Ordered("", "units", rises=True, where={"learning_rate": 1e-3}), True, 0.1),
         (Ordered("", "units", rises=True), False, -0.3),
         (Ordered("", "units", rises=False, where={"learning_rate": 1e-2}), True, 0.1),
         (BestMoves("", best="learning_rate", along="units"), True, None),
-        (FurtherApart("", ("test_accuracy", "half"), {"units": 16}, {"units": 64}), False, -0.1),
     ],
 )
 def test_claims_answer(claim: Claim, holds: bool, value: float | None) -> None:
-    rows = [(settings, {**values, "half": 0.5}) for settings, values in RISING]
-    answer = claim.ask(rows)
+    answer = claim.ask(RISING)
     assert answer is not None
     assert answer.holds is holds
     assert answer.value == (None if value is None else pytest.approx(value))
@@ -87,14 +85,30 @@ def test_shares_of_variance_are_those_of_the_factorial() -> None:
         Best("", is_at={}),
         Bounded("", where={"units": 128}, lower=0.5),
         Higher("", over={"units": 128}, under={"units": 16}),
-        Near("", first={"units": 16}, second={"units": 128}, by=1.0),
+        NoBetter("", cells={"units": 16}, than={"units": 128}, by=1.0),
         Ordered("", "units", rises=True, where={"units": 16}),
         Ordered("", "layers", rises=True),
         Ordered("", "units", rises=True, metric="seconds"),
         ExplainsMore("", "learning_rate", "layers"),
         BestMoves("", best="learning_rate", along="layers"),
-        FurtherApart("", ("test_accuracy", "loss"), {"units": 16}, {"units": 32}),
     ],
 )
 def test_claims_about_cells_that_are_not_there_have_no_answer(claim: Claim) -> None:
     assert claim.ask(RISING) is None
+
+
+@pytest.mark.parametrize(
+    ("claim", "about"),
+    [
+        (Best("", is_at={"units": 16}, among={"learning_rate": 1e-3}), 3),
+        (Bounded("", where={"units": (16, 32)}, lower=0.5), 4),
+        (Higher("", over={"units": 16}, under={"learning_rate": 1e-3}), 4),
+        (NoBetter("", cells={"units": 16}, than={"units": 64}, by=0.0), 4),
+        (Ordered("", along="units", rises=True, where={"learning_rate": 1e-2}), 3),
+        (Ordered("", along="layers", rises=True), 0),
+        (ExplainsMore("", "learning_rate", "units"), 6),
+        (BestMoves("", best="learning_rate", along="units"), 6),
+    ],
+)
+def test_claims_say_which_cells_have_a_part_in_them(claim: Claim, about: int) -> None:
+    assert sum(claim.is_about(settings) for settings, _ in RISING) == about

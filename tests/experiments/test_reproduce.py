@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -54,7 +55,7 @@ def run(plan: Plan, folder: Path, *, resume: bool = False) -> tuple[list[str], l
         made.append(run)
 
     execution = Execution(run_dir=folder, resume=resume, workers=1)
-    datasets = [plan.load(split) for split in plan.experiment.splits]
+    datasets = plan.load_all()
     reproduce(plan, datasets, execution=execution, on_run=on_run)
     return told, made
 
@@ -64,15 +65,16 @@ def test_each_split_is_run_and_more_repeats_and_cells_go_on_from_what_is_there(
 ) -> None:
     first = Plan(NAMES, data=names, limits=parse_limits("units=2"))
     told, _ = run(first, tmp_path / "run")
-    assert told == ["1/2 units 2", "2/2 units 2"]
+    assert told == ["1/2 units 2, split lines", "2/2 units 2, equal inputs together"]
     whole = Plan(NAMES, data=names, repeats=2)
     told, made = run(whole, tmp_path / "run", resume=True)
-    assert told[0::3] == ["2/8 units 3", "6/8 units 3"]  # the first seed of every cell comes first
+    # The first seed of every cell comes first.
+    assert told[0::3] == ["2/8 units 3, split lines", "6/8 units 3, equal inputs together"]
     assert [line.partition("/")[0] for line in told] == ["2", "3", "4", "6", "7", "8"]
-    assert sorted(line.partition(" ")[2] for line in told) == ["units 2"] * 2 + ["units 3"] * 4
+    assert sorted(line.split()[2] for line in told) == ["2,"] * 2 + ["3,"] * 4
     assert [one.train.seed for one in made] == [0, 1, 1, 0, 1, 1]
 
-    datasets = [whole.load(split) for split in NAMES.splits]
+    datasets = whole.load_all()
     found = load_reproduction(whole, datasets, tmp_path / "run")
     assert [part.split for part in found.parts] == ["lines", None]
     assert [[len(cell.finished) for cell in part.cells] for part in found.parts] == [[2, 2]] * 2
@@ -132,6 +134,10 @@ def test_what_layers_return_is_read_from_the_saved_models(tmp_path: Path) -> Non
         assert cell.values(f"convolution_{number}_variance") == [
             pytest.approx(seen.var(), rel=1e-4)
         ]
+    file.unlink()
+    found = load_reproduction(plan, [dataset], tmp_path / "run")
+    assert found.missing_models == 1
+    assert found.parts[0].cells[0].values("convolution_1_mean") == []
 
 
 def test_too_few_repeats_and_limits_that_leave_nothing_are_refused() -> None:
@@ -139,3 +145,23 @@ def test_too_few_repeats_and_limits_that_leave_nothing_are_refused() -> None:
         Plan(NAMES, repeats=0)
     with pytest.raises(DataError, match="No cell of names meets"):
         Plan(NAMES, limits=parse_limits("units>3"))
+
+
+def test_data_of_another_kind_and_splits_that_are_one_are_refused(
+    names: str, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        DataError, match="names is about tokens, like names, but 'mnist-5k' has val"
+    ):
+        Plan(NAMES, data="mnist-5k").load_all()
+    pixels = replace(NAMES, settings={"cell": "rnn", "batch_size": 8, "epochs": 2})
+    with pytest.raises(DataError, match="about values, like mnist, but 'names0' has tokens"):
+        Plan(pixels, data=names).load_all()
+    cnn = replace(NAMES, settings={"cell": "cnn-relu", "batch_size": 8, "epochs": 2})
+    with pytest.raises(DataError, match="about uint8 pictures"):
+        Plan(cnn, data=names).load_all()
+    parts = {f"x_{part}": np.arange(8).reshape(4, 2) + 1 for part in ("train", "val", "test")}
+    parts |= {f"y_{part}": np.arange(4) % 2 for part in ("train", "val", "test")}
+    np.savez(tmp_path / "parts.npz", **parts)
+    with pytest.raises(DataError, match="has parts of its own, but names splits it in 2 ways"):
+        Plan(NAMES, data=str(tmp_path / "parts.npz")).load_all()
