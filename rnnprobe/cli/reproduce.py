@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from rnnprobe.records import Run, SequenceDataset
     from rnnprobe.search.task import Execution
 
+_NO_LIMIT = ("", "all")
 _WITH_LIST = {"listed", "format", "output", "force", "quiet", "verbose", "config"}
 
 
@@ -65,7 +67,8 @@ def _joined(ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ..
     multiple=True,
     callback=_joined,
     metavar="CONDITION",
-    help='Run only the cells that meet it, like "units<=128"; several by commas, or repeated.',
+    help='Run only the cells that meet it, like "units<=128"; several by commas, or repeated; '
+    "all: every cell, also where --resume remembers a condition.",
 )
 @click.option(
     "--repeats",
@@ -91,42 +94,42 @@ def command(ctx: click.Context, /, **options: Any) -> int:
         return _list(ctx, options)
     run_dir, how = execution(ctx, options)
     plan = _plan(ctx, options)
-    from rnnprobe.experiments._reproduce import load_reproduction, reproduce
-    from rnnprobe.journal import read_experiment
+    output = Output.prepare(options, _figure_names(plan, options))
     from rnnprobe.search.pool import start_server
 
-    output = Output.prepare(options, _figure_names(plan, options))
     start_server(verbose=options["verbose"] > 0)
+    result, was_interrupted = _run(plan, how, run_dir, options)
+    _finish(result, run_dir, output, options)
+    if was_interrupted:
+        click.echo(resume_hint(options, "reproduce", run_dir), err=True)
+        return 130
+    if not any(run.status == "ok" for run in result.runs):
+        from rnnprobe.errors import TrainingError
+
+        raise TrainingError(f"No run finished, of {len(result.runs)}; the table says why.")
+    return 0
+
+
+def _run(
+    plan: Plan, how: Execution, run_dir: Path, options: dict[str, Any]
+) -> tuple[Reproduction, bool]:
+    """Return what came of it, and whether Ctrl-C ended it."""
     import rnnprobe.reports.reproduce  # noqa: F401  # after Ctrl-C there is no time for it
+    from rnnprobe.experiments._reproduce import load_reproduction, reproduce
+    from rnnprobe.journal import read_experiment
 
     datasets = _load(plan, options)
     left = _begin(plan, datasets, how, options)
-    status = 0
-    with (
-        _keras_for_models(plan, options),
-        Progress("runs", plan.num_runs, quiet=options["quiet"]) as progress,
-    ):
+    progress = Progress("runs", plan.num_runs, quiet=options["quiet"])
+    say = partial(_say, progress, left)
+    with _keras_for_models(plan, options), progress:
         try:
-            result = reproduce(
-                plan,
-                datasets,
-                execution=how,
-                on_run=lambda cell, run, done, total: _say(progress, left, cell, run, done, total),
-            )
+            return reproduce(plan, datasets, execution=how, on_run=say), False
         except KeyboardInterrupt:
             if read_experiment(run_dir) is None:
                 raise
             received()
-            status = 130
-            result = load_reproduction(plan, datasets, run_dir)
-    _finish(result, run_dir, output, options)
-    if status:
-        click.echo(resume_hint(options, "reproduce", run_dir), err=True)
-    elif not any(run.status == "ok" for run in result.runs):
-        from rnnprobe.errors import TrainingError
-
-        raise TrainingError(f"No run finished, of {len(result.runs)}; the table says why.")
-    return status
+            return load_reproduction(plan, datasets, run_dir), True
 
 
 def _list(ctx: click.Context, options: dict[str, Any]) -> int:
@@ -156,8 +159,9 @@ def _plan(ctx: click.Context, options: dict[str, Any]) -> Plan:
 
     if options["name"] not in EXPERIMENTS:  # of a run folder, by another version
         raise unknown_name("experiment", options["name"], list(EXPERIMENTS))
+    text = options["limit"]
     try:
-        limits = () if options["limit"] is None else parse_limits(options["limit"])
+        limits = () if text is None or text.strip() in _NO_LIMIT else parse_limits(text)
     except ValueError as exc:
         raise click.UsageError(f"--limit {exc}.", ctx) from exc
     plan = Plan(
@@ -188,7 +192,7 @@ def _load(plan: Plan, options: dict[str, Any]) -> list[SequenceDataset]:
 
     _tell(plan_notes(plan), options)
     with keras_for_data(plan.data or plan.experiment.dataset, options["verbose"]):
-        datasets = [plan.load(split) for split in plan.experiment.splits]
+        datasets = plan.load_all()
     say_notes(datasets, quiet=options["quiet"])
     return datasets
 

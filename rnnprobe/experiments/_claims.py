@@ -10,7 +10,7 @@ import itertools
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 Row = tuple[Mapping[str, Any], Mapping[str, float]]
 """The settings of one cell, and its values by measure."""
@@ -48,6 +48,10 @@ class Claim(Protocol):
     def read_off(self) -> bool:
         """Whether it was read off the report's table here; otherwise the report says it."""
 
+    @property
+    def number(self) -> str:
+        """What `Answer.value` is called."""
+
     def is_about(self, settings: Mapping[str, Any]) -> bool:
         """Whether the cell with these settings has a part in it."""
 
@@ -72,6 +76,7 @@ class Best:
     among: Where = field(default_factory=dict)
     metric: str = "test_accuracy"
     read_off: bool = False
+    number: ClassVar[str] = "lead"
 
     def is_about(self, settings: Mapping[str, Any]) -> bool:
         """See `Claim`."""
@@ -115,6 +120,11 @@ class Bounded:
     metric: str = "test_accuracy"
     read_off: bool = False
 
+    @property
+    def number(self) -> str:
+        """See `Claim`."""
+        return "largest value" if self.lower is None else "smallest value"
+
     def is_about(self, settings: Mapping[str, Any]) -> bool:
         """See `Claim`."""
         return matches(settings, self.where)
@@ -153,6 +163,7 @@ class Higher:
     by: float = 0.0
     metric: str = "test_accuracy"
     read_off: bool = False
+    number: ClassVar[str] = "difference"
 
     def is_about(self, settings: Mapping[str, Any]) -> bool:
         """See `Claim`."""
@@ -183,6 +194,7 @@ class NoBetter:
     by: float
     metric: str = "test_accuracy"
     read_off: bool = False
+    number: ClassVar[str] = "difference"
 
     def is_about(self, settings: Mapping[str, Any]) -> bool:
         """See `Claim`."""
@@ -213,6 +225,7 @@ class Ordered:
     where: Where = field(default_factory=dict)
     metric: str = "test_accuracy"
     read_off: bool = False
+    number: ClassVar[str] = "smallest step"
 
     def is_about(self, settings: Mapping[str, Any]) -> bool:
         """See `Claim`."""
@@ -254,6 +267,7 @@ class ExplainsMore:
     than: str
     metric: str = "test_accuracy"
     read_off: bool = False
+    number: ClassVar[str] = "difference of shares"
 
     def is_about(self, settings: Mapping[str, Any]) -> bool:
         """See `Claim`."""
@@ -298,6 +312,7 @@ class BestMoves:
     along: str
     metric: str = "test_accuracy"
     read_off: bool = False
+    number: ClassVar[str] = ""
 
     def is_about(self, settings: Mapping[str, Any]) -> bool:
         """See `Claim`."""

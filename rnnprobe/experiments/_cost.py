@@ -6,8 +6,7 @@ Good for an order of magnitude: a run may take three times as long, or a third o
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -248,29 +247,24 @@ class TimeLeft:
     Args:
         cost: Of the runs that are to be made.
         shape: Of the data.
-        clock: Returns the seconds since some moment.
     """
 
-    def __init__(
-        self, cost: Forecast, shape: Shape, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._cost, self._shape, self._clock = cost, shape, clock
-        self._started = clock()
-        self._num_done, self._done = 0, 0.0
-        self._estimated, self._taken = 0.0, 0.0  # of those that were trained to the end
+    def __init__(self, cost: Forecast, shape: Shape) -> None:
+        self._shape, self._workers = shape, cost.workers
+        self._num_left, self._left = len(cost.costs), cost.work
+        self._estimated = self._taken = 0.0  # of those that were trained to the end
 
     def after(self, run: Run) -> float:
-        """Return the seconds that are left when this run has ended, 0 after the last."""
+        """Return the seconds that are left when this run has ended, 0 after the last.
+
+        Runs that others are at count as if they had just begun.
+        """
         estimated = run_cost(run.model, run.train, self._shape).seconds
-        self._num_done += 1
-        self._done += estimated
+        self._num_left -= 1
+        self._left -= estimated
         if run.status == "ok":
             self._estimated += estimated
-            self._taken += run.seconds
-        spent = (self._clock() - self._started) * self._cost.workers
-        pace = self._taken / self._estimated if self._taken else spent / self._done
-        rest = pace * max(self._cost.work - self._done, 0.0)
-        # What the other processes have done of the runs that they are at.
-        begun = min(max(spent - pace * self._done, 0.0), rest)
-        at_once = min(self._cost.workers, max(len(self._cost.costs) - self._num_done, 1))
-        return (rest - begun) / at_once
+            self._taken += _SECONDS_OF_START + run.seconds
+        pace = self._taken / self._estimated if self._estimated else 1.0
+        at_once = min(self._workers, max(self._num_left, 1))
+        return pace * max(self._left, 0.0) / at_once if self._num_left else 0.0

@@ -36,7 +36,7 @@ ClaimVerdict = Literal[
 _DRAWS = 2000
 _LEVEL = 0.05
 _ROUNDING = 1e-9  # .53 - .5 is more than .03
-_FEWEST = 3  # runs whose spread tells of one more: of two Student's t says 15 times the spread
+FEWEST = 3  # runs whose spread tells of one more: of two Student's t says 15 times the spread
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +121,7 @@ def _reach(experiment: Experiment, part: Part, measured: Measured, measure: Meas
     values = measured.values(measure.key)
     published = measured.cell.reported.get(measure.key)
     number = num_counted(experiment, part, measured, measure)
-    several = len(values) >= _FEWEST
+    several = len(values) >= FEWEST
     by_examples = by_seeds = 0.0
     if number and published is not None and not (several and measure.counted == "batch"):
         share = (statistics.fmean(values) + published) / 2

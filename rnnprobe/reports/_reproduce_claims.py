@@ -2,49 +2,50 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 from rnnprobe.experiments._reproduce import Reproduction
 from rnnprobe.experiments._verdicts import Judgement, judge
+from rnnprobe.reports._common import counted
 from rnnprobe.table import Column, Finding, Section, Table
 
 _NOTE = (
     "A conclusion is asked of the measured cells, and of 2,000 tables drawn from their noise: each "
     "mean plus its standard error times a draw of Student's t of its runs (of one run alone: the "
-    "noise of the examples of an accuracy, and none of what is no accuracy). It holds where 97.5 % "
-    "of these tables or more say so, does not hold where 2.5 % or fewer do, and is within noise "
-    "between; the noise is unknown of one run of what is no accuracy. The interval is the middle "
-    "95 % of the number that decides. The verdicts are not corrected for their number."
+    "noise of the examples of an accuracy). It holds where 97.5 % of these tables or more say so, "
+    "does not hold where 2.5 % or fewer do, and is within noise between; the noise is unknown of "
+    "one run of what is no accuracy. The interval is the middle 95 % of the number that decides, "
+    "over these tables. They add noise to measured values, which have their own already, so the "
+    "interval of what is extreme among several cells lies off what was measured: a largest value "
+    "too high, a smallest value, a step or a lead too low. Verdicts are not corrected for their "
+    "number."
 )
 
 _PLURALS = {"holds": "hold", "does not hold": "do not hold"}
 
 
 def claims_section(reproduction: Reproduction) -> Section | None:
-    """Return the report's conclusions with their verdicts; None where it draws none."""
+    """Return the conclusions with their verdicts; None where there are none."""
     claims = reproduction.plan.experiment.claims
     if not claims:
         return None
     judged = [judge(reproduction, claim) for claim in claims]
-    return Section(
-        "What the report concludes",
-        {"claims": _table(judged)},
-        tuple(_findings(judged)),
-        _NOTE,
-    )
+    return Section("Conclusions", {"claims": _table(judged)}, (_finding(judged),), _NOTE)
 
 
 def _table(judged: Sequence[Judgement]) -> Table:
     columns = (
-        Column("claim", "conclusion of the report"),
+        Column("whose", "whose"),
+        Column("claim", "conclusion"),
         Column("verdict", "verdict"),
         Column("evidence", "what was seen"),
-        Column("interval", "95 % of the number that decides", "markdown"),
+        Column("interval", "95 % interval", "markdown"),
         Column("remark", "remark"),
     )
     rows = tuple(
         (
+            "read off its table" if one.claim.read_off else "the report's",
             one.claim.text,
             one.verdict,
             one.evidence or None,
@@ -53,46 +54,43 @@ def _table(judged: Sequence[Judgement]) -> Table:
         )
         for one in judged
     )
-    return Table(columns, rows, "Conclusions of the report, asked of the measured cells")
+    return Table(columns, rows, "Conclusions: the report's, and what its table shows")
 
 
 def _interval_text(judged: Judgement) -> str | None:
     if judged.interval is None:
         return None
     low, high = judged.interval
-    return f"{low:.3g} to {high:.3g}"
+    return f"{judged.claim.number} {low:.3g} to {high:.3g}"
 
 
 def _remark(judged: Judgement) -> str:
     remarks = []
+    if judged.asked < judged.whole:
+        remarks.append(f"asked of {judged.asked} of {counted(judged.whole, 'cell')}")
     if judged.verdict == "not seen here":
         remarks.append("nor do the published values of these cells show it; those of all cells do")
-    elif judged.verdict == "not measured":
-        remarks.append("it needs cells that have no finished run")
     if judged.shown is False:
         remarks.append("the report's own table does not show it")
-    elif judged.shown is None and judged.verdict != "not measured":
-        remarks.append("the report's table cannot tell")
-    if judged.verdict == "within noise" and judged.share is not None:
+    if judged.verdict == "within noise":
         remarks.append(f"so in {judged.share:.0%} of the drawn tables")
     return "; ".join(remarks)
 
 
-def _findings(judged: Sequence[Judgement]) -> list[Finding]:
-    counts: dict[str, int] = {}
-    for one in judged:
-        counts[one.verdict] = counts.get(one.verdict, 0) + 1
+def _finding(judged: Sequence[Judgement]) -> Finding:
+    counts = Counter(one.verdict for one in judged)
     told = ", ".join(
-        f"{number} {_PLURALS.get(name, name) if number > 1 else name}"
-        for name, number in counts.items()
+        f"{times} {_PLURALS.get(name, name) if times > 1 else name}"
+        for name, times in counts.items()
     )
-    noun = "conclusion" if len(judged) == 1 else "conclusions"
-    sentence = f"Of {len(judged)} {noun}: {told}"
-    value: list[dict[str, Any]] = [
+    value = [
         {
             "claim": one.claim.text,
+            "read_off": one.claim.read_off,
             "verdict": one.verdict,
             "evidence": one.evidence,
+            "asked": one.asked,
+            "whole": one.whole,
             "low": one.interval[0] if one.interval else None,
             "high": one.interval[1] if one.interval else None,
             "share_of_tables": one.share,
@@ -100,4 +98,4 @@ def _findings(judged: Sequence[Judgement]) -> list[Finding]:
         }
         for one in judged
     ]
-    return [Finding("conclusions", sentence, value)]
+    return Finding("conclusions", f"Of {counted(len(judged), 'conclusion')}: {told}", value)

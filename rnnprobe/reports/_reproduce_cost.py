@@ -11,11 +11,20 @@ from rnnprobe.experiments._limits import Limit
 from rnnprobe.experiments._record import Experiment
 from rnnprobe.experiments._reproduce import Plan
 from rnnprobe.reports._common import counted
+from rnnprobe.reports._reproduce_texts import some_of
 from rnnprobe.search.task import Execution
 from rnnprobe.table import Column, Finding, Report, Table
 
 _WORKERS = 2
 _SMALL = Limit("units", "<=", 128)
+_NAMES = (
+    Column("name", "name"),
+    Column("what", "what"),
+    Column("report", "report"),
+    Column("cells", "cells", "integer"),
+    Column("runs", "runs", "integer"),
+    Column("data", "data"),
+)
 _NUMBERS = (
     Column("seconds", "estimated time", "decimal", 0),
     Column("seconds_small", f"with {_SMALL}", "decimal", 0),
@@ -25,46 +34,34 @@ _NUMBERS = (
 
 def experiments_report() -> Report:
     """Return one line per experiment: what it is, and about what it costs."""
-    names = (
-        Column("name", "name"),
-        Column("what", "what"),
-        Column("report", "report"),
-        Column("cells", "cells", "integer"),
-        Column("runs", "runs", "integer"),
-        Column("data", "data"),
-    )
     rows, shown = [], []
     for path in EXPERIMENTS.values():
-        experiment: Experiment = load_object(path)
-        whole, small = _costs(experiment)
-        runs = len(whole.costs)
-        head = (experiment.name, experiment.title, experiment.source, len(experiment.cells), runs)
-        rows.append(
-            (*head, experiment.dataset, whole.seconds, small and small.seconds, whole.memory)
-        )
-        short = small and duration_text(small.seconds)
-        cost = (duration_text(whole.seconds), short, memory_text(whole.memory))
-        shown.append((*head, experiment.dataset, *cost))
+        one: Experiment = load_object(path)
+        whole, small = _costs(one)
+        names = (one.name, one.title, one.source, len(one.cells), len(whole.costs), one.dataset)
+        rows.append((*names, whole.seconds, small, whole.memory))
+        short = None if small is None else duration_text(small)
+        shown.append((*names, duration_text(whole.seconds), short, memory_text(whole.memory)))
     texts = tuple(Column(one.key, one.title, "markdown") for one in _NUMBERS)
     return Report(
         command="reproduce-list",
         caption="**Published experiments** for `rnnprobe reproduce NAME`",
-        main=Table((*names, *_NUMBERS), tuple(rows)),
-        shown=Table((*names, *texts), tuple(shown)),
+        main=Table((*_NAMES, *_NUMBERS), tuple(rows)),
+        shown=Table((*_NAMES, *texts), tuple(shown)),
         findings=_list_findings(),
         made_by=made_by(),
     )
 
 
-def _costs(experiment: Experiment) -> tuple[Forecast, Forecast | None]:
-    """Return what an experiment costs, and what its small cells alone do where that differs."""
+def _costs(experiment: Experiment) -> tuple[Forecast, float | None]:
+    """Return what an experiment costs, and the seconds of its small cells where that differs."""
     shapes = [SHAPES[experiment.dataset]] * len(experiment.splits)
     whole = forecast(Plan(experiment), shapes, workers=_WORKERS)
     levels = {cell.settings["units"] for cell in experiment.cells if "units" in cell.settings}
-    kept = {_SMALL.allows({"units": level}) for level in levels}
-    if kept != {True, False}:
+    if {_SMALL.allows({"units": level}) for level in levels} != {True, False}:
         return whole, None
-    return whole, forecast(Plan(experiment, limits=(_SMALL,)), shapes, workers=_WORKERS)
+    small = forecast(Plan(experiment, limits=(_SMALL,)), shapes, workers=_WORKERS)
+    return whole, small.seconds
 
 
 def _list_findings() -> tuple[Finding, ...]:
@@ -89,12 +86,10 @@ def plan_notes(plan: Plan) -> list[str]:
     experiment = plan.experiment
     notes = [f"{experiment.name}: {experiment.title}; {experiment.source}"]
     if plan.data not in (None, experiment.dataset):
+        condition = "" if plan.data in DATASETS else "; if it is not the same,"
         notes.append(
-            f"the data is {plan.data}, not {experiment.dataset} as in the report: a quick look, "
-            "which reproduces nothing"
-            if plan.data in DATASETS
-            else f"the data is {plan.data} in the place of {experiment.dataset}; if it is not the "
-            "same, this is a quick look, which reproduces nothing"
+            f"the data is {plan.data!r} in the place of {experiment.dataset}{condition or ':'} "
+            "this is a quick look, which reproduces nothing"
         )
     if plan.limit_examples is not None:
         notes.append(
@@ -127,7 +122,8 @@ def forecast_notes(plan: Plan, cost: Forecast, execution: Execution) -> list[str
         notes.append(
             f"warning: {counted(len(large), 'cell')} may need up to "
             f"{memory_text(max(large.values()))}, but a run may have {memory_text(allowed)}: "
-            f"{_some(list(large))}; they are tried, and may not finish (DNF oom, or killed){remedy}"
+            f"{some_of(list(large))}; they are tried, and may not finish (DNF oom, or killed)"
+            f"{remedy}"
         )
     return notes
 
@@ -148,21 +144,16 @@ def _runs_note(plan: Plan, cost: Forecast) -> str:
     return told
 
 
-def _some(labels: list[str], most: int = 3) -> str:
-    more = f" and {len(labels) - most} more" if len(labels) > most else ""
-    return "; ".join(labels[:most]) + more
-
-
 def duration_text(seconds: float) -> str:
     """Return about how long something takes, in the unit that fits.
 
     Example:
-        >>> [duration_text(seconds) for seconds in (0.2, 40, 100, 5400, 400_000)]
+        >>> [duration_text(seconds) for seconds in (0.2, 40, 110, 5400, 400_000)]
         ['under 1 s', '40 s', '2 min', '1.5 h', '4.6 days']
     """
     if seconds < 1:
         return "under 1 s"
-    if seconds < 60:
+    if seconds < 100:
         return f"{seconds:.0f} s"
     if seconds < 3600:
         return f"{seconds / 60:.0f} min"

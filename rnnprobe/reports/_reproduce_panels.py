@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -57,7 +56,7 @@ def curves_figure(reproduction: Reproduction) -> Figure:
         lines, labels, loc="outside lower center", ncols=columns, fontsize=8, frameon=False
     )
     experiment = reproduction.plan.experiment
-    split = f", split: {split_title(experiment, part)}" if len(reproduction.parts) > 1 else ""
+    split = f", {split_title(experiment, part)}" if len(reproduction.parts) > 1 else ""
     mean = ", means" if reproduction.plan.repeats > 1 else ""
     figure.suptitle(
         f"{experiment.name}: {n_phrase(reproduction.plan)}{mean}{split}\n"
@@ -71,38 +70,29 @@ def _draw_curves(axes: Axes, cells: Sequence[Measured], names: Sequence[str], na
     for cell, label, (colour, line) in zip(cells, names, styles(cells), strict=True):
         means = mean_curve(cell, name)
         axes.plot(
-            range(1, len(means) + 1),
-            means,
-            color=colour,
-            linestyle=line,
-            marker="o",
-            markersize=2.5,
-            linewidth=1.3,
-            label=label,
-        )
+            range(1, len(means) + 1), means, color=colour, linestyle=line, marker="o",
+            markersize=2.5, linewidth=1.3, label=label,
+        )  # fmt: skip
 
 
 def styles(cells: Sequence[Measured]) -> list[tuple[str, str]]:
     """Return a colour and a kind of line a cell.
 
-    Of many cells that differ in two settings the colour tells one, the line the other.
+    Of many cells the colour tells the setting with the most levels, the line the others.
     """
+    if len(cells) <= len(_COLOURS):
+        return [(colour, _LINES[0]) for colour in _COLOURS[: len(cells)]]
     settings = [one.cell.settings for one in cells]
     names = dict.fromkeys(name for own in settings for name in own)
-    levels = {name: list(dict.fromkeys(own.get(name) for own in settings)) for name in names}
-    varied = [name for name in names if len(levels[name]) > 1]
-    if len(cells) > len(_COLOURS) and len(varied) == 2:
-        first, second = (levels[name] for name in varied)
-        if len(first) <= len(_COLOURS) and len(second) <= len(_LINES):
-            return [
-                (
-                    _COLOURS[first.index(own.get(varied[0]))],
-                    _LINES[second.index(own.get(varied[1]))],
-                )
-                for own in settings
-            ]
-    lines = [_LINES[place // len(_COLOURS) % len(_LINES)] for place in range(len(cells))]
-    return [(_COLOURS[place % len(_COLOURS)], line) for place, line in enumerate(lines)]
+    levels = max(([own.get(name) for own in settings] for name in names), key=lambda v: len(set(v)))
+    known = list(dict.fromkeys(levels))
+    return [
+        (
+            _COLOURS[known.index(level) % len(_COLOURS)],
+            _LINES[levels[:place].count(level) % len(_LINES)],
+        )
+        for place, level in enumerate(levels)
+    ]
 
 
 def mean_curve(cell: Measured, name: str) -> Array:
@@ -135,13 +125,13 @@ def filters_figure(reproduction: Reproduction) -> Figure:
     Raises:
         ModelError: A saved model cannot be read.
     """
-    files = model_files(reproduction)
-    if not files:
-        return message_figure("no trained model was kept")
-    tiles = [(one, _filters(file, reproduction)) for one, file in files]
-    shown = [(one, values) for one, values in tiles if values is not None]
+    shown = [
+        (one, values)
+        for one in reproduction.parts[0].cells
+        if (values := _filters(one, reproduction)) is not None
+    ]
     if not shown:
-        return message_figure("the first layer has no filters")
+        return message_figure("no trained model with filters in its first layer was kept")
     columns = min(2, len(shown))
     down = -(-len(shown) // columns)
     figure = new_figure(3.25 * columns, 0.8 + 1.85 * down)
@@ -152,35 +142,28 @@ def filters_figure(reproduction: Reproduction) -> Figure:
         _draw_filters(axes, values)
         label = plain(short_label(one.cell, [cell.cell for cell, _ in shown]), 90)
         axes.set_title(wrapped(label, 46), fontsize=8)
-    total = shown[0][1].shape[-1]
+    height, width, total = shown[0][1].shape
     most = f"the first {_MOST_FILTERS} of {total}" if total > _MOST_FILTERS else f"all {total}"
-    height, width = shown[0][1].shape[:2]
-    seed = reproduction.plan.seed
     figure.suptitle(
         f"{reproduction.plan.experiment.name}: {most} first filters, {height} × {width} pixels\n"
-        f"one run a cell, from seed {seed} on the first that finished",
+        f"one run a cell, from seed {reproduction.plan.seed} on the first that finished",
         fontsize=10,
     )
     return figure
 
 
-def model_files(reproduction: Reproduction) -> list[tuple[Measured, Path]]:
-    """Return a saved model of each cell that has one."""
-    folder, found = reproduction.folder, []
-    for one in reproduction.parts[0].cells if folder is not None else ():
-        seeds = {run.train.seed for run in one.finished}
-        tasks = (task for task in reproduction.plan.tasks_of(one.cell) if task.train.seed in seeds)
-        files = (Path(str(folder), "models", f"{task.name}.keras") for task in tasks)
-        file = next((file for file in files if file.is_file()), None)
-        found += [(one, file)] if file is not None else []
-    return found
-
-
-def _filters(file: Path, reproduction: Reproduction) -> Array | None:
-    """Return (height, width, num_filters), the mean over the channels; None without filters."""
+def _filters(measured: Measured, reproduction: Reproduction) -> Array | None:
+    """Return (height, width, num_filters), the mean over channels; None without filters."""
     from rnnprobe.inspection.input_weights import NoInputWeights, input_rows
     from rnnprobe.models import load_model
 
+    plan, folder = reproduction.plan, reproduction.folder
+    if folder is None or not measured.finished:
+        return None
+    repeat = measured.finished[0].train.seed - plan.seed + 1
+    file = folder / "models" / f"{plan.task(measured.cell, repeat).name}.keras"
+    if not file.exists():
+        return None
     weights = input_rows(load_model(file), reproduction.parts[0].dataset)
     if isinstance(weights, NoInputWeights) or weights.kind != "filters":
         return None
@@ -193,21 +176,18 @@ def mosaic(values: Array) -> Array:
 
     Eight lie in a row, and at most 64 are taken.
     """
-    height, width, total = values.shape
-    total = min(total, _MOST_FILTERS)
-    across, down = min(total, _ACROSS), -(-total // _ACROSS)
-    picture = np.full((down * (height + 1) - 1, across * (width + 1) - 1), np.nan)
-    for index in range(total):
-        row, column = divmod(index, _ACROSS)
-        top, left = row * (height + 1), column * (width + 1)
-        picture[top : top + height, left : left + width] = values[:, :, index]
-    return picture
+    across = min(values.shape[2], _ACROSS)
+    taken = min(values.shape[2], _MOST_FILTERS)
+    sides = ((0, 1), (0, 1), (0, -taken % across))
+    padded = np.pad(values[:, :, :taken], sides, constant_values=np.nan)
+    height, width, total = padded.shape
+    rows = np.moveaxis(padded, 2, 0).reshape(total // across, across, height, width)
+    return np.asarray(rows.swapaxes(1, 2).reshape(-1, across * width)[:-1, :-1])
 
 
-def _draw_filters(axes: Axes, values: Array) -> Any:
+def _draw_filters(axes: Axes, values: Array) -> None:
     picture = mosaic(np.where(np.isfinite(values), values, np.nan))
-    finite = np.abs(picture[np.isfinite(picture)])
-    end = float(finite.max()) if finite.size and finite.max() else 1.0
+    end = float(np.nanmax(np.abs(picture), initial=0.0)) or 1.0
     axes.imshow(picture, cmap="RdBu_r", vmin=-end, vmax=end, interpolation="nearest")
     axes.set(xticks=[], yticks=[])
     axes.set_xlabel(f"weights from −{end:.2g} (blue) to {end:.2g} (red)", fontsize=8)

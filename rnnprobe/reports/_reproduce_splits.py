@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from rnnprobe.experiments._record import Experiment, Measure
-from rnnprobe.experiments._reproduce import Measured, Part, Reproduction
+from rnnprobe.experiments._reproduce import Measured, Part, Reproduction, split_text
 from rnnprobe.experiments._verdicts import num_counted
-from rnnprobe.reports._reproduce_texts import measure_phrase, signed, split_title
+from rnnprobe.reports._reproduce_texts import measure_phrase, signed
 from rnnprobe.statistics import Interval
 from rnnprobe.table import Finding
 
@@ -94,53 +94,39 @@ def difference_text(found: SplitDifference | None, measure: Measure) -> str:
 def splits_findings(reproduction: Reproduction) -> list[Finding]:
     """Say how the first measure changes from split to split, over all cells."""
     experiment, (first, *others) = reproduction.plan.experiment, reproduction.parts
+    measure = experiment.measures[0]
     findings = []
     for other in others:
-        key = f"split_{other.split or 'own'}"
-        if other.dataset.digest == first.dataset.digest:
-            sentence = (
-                f"The split {split_title(experiment, other)} gives the same data as the report's, "
-                "since the data comes in parts of its own; nothing is learnt from it"
-            )
-            findings.append(Finding(key, sentence, None))
-            continue
-        findings += _mean_finding(key, experiment, first, other)
+        found = [
+            one
+            for cells in zip(first.cells, other.cells, strict=True)
+            if (one := split_difference(experiment, (first, other), cells, measure)) is not None
+        ]
+        findings += [_mean_finding(other.split, measure, found)] if found else []
     return findings
 
 
-def _mean_finding(key: str, experiment: Experiment, first: Part, other: Part) -> list[Finding]:
-    measure = experiment.measures[0]
-    found = [
-        one
-        for cells in zip(first.cells, other.cells, strict=True)
-        if (one := split_difference(experiment, (first, other), cells, measure)) is not None
-    ]
-    if not found:
-        return []
-    mean = statistics.fmean(one.difference for one in found)
-    interval = _interval_of_mean(found, mean)
+def _mean_finding(split: str | None, measure: Measure, found: Sequence[SplitDifference]) -> Finding:
     ends = [one.difference for one in found]
-    noise = ""
+    mean = statistics.fmean(ends)
+    interval = _interval_of_mean(found, mean)
+    told = f"{measure_phrase(measure)} {signed(mean, measure)}"
+    if len(found) > 1:
+        told += f" on average over {len(found)} cells"
+        told += f", from {signed(min(ends), measure)} to {signed(max(ends), measure)}"
     if interval is not None:
         low, high = (signed(end, measure) for end in interval)
-        noise = (
-            f", 95 % interval {low} to {high}, which takes all cells to be wrong on the same "
-            "examples"
-        )
-    cells = f"{len(found)} cells" if len(found) > 1 else "1 cell"
-    span = f", from {signed(min(ends), measure)} to {signed(max(ends), measure)}"
-    sentence = (
-        f"{split_title(experiment, other).capitalize()}, less the report's split: "
-        f"{measure_phrase(measure)} {signed(mean, measure)} on average over {cells}"
-        f"{span if len(found) > 1 else ''}{noise}"
-    )
+        told += f", 95 % interval {low} to {high}"
+    if interval is not None and len(found) > 1:
+        told += ", which takes all cells to be wrong on the same examples"
     value = {
         "mean": mean,
         "low": interval.low if interval else None,
         "high": interval.high if interval else None,
         "cells": len(found),
     }
-    return [Finding(key, sentence, value)]
+    sentence = f"{split_text(split).capitalize()}, less the report's split: {told}"
+    return Finding(f"split_{split or 'own'}", sentence, value)
 
 
 def _interval_of_mean(found: Sequence[SplitDifference], mean: float) -> Interval | None:

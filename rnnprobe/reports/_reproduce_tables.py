@@ -6,17 +6,17 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from rnnprobe.experiments._record import Cell, Experiment, Measure
-from rnnprobe.experiments._reproduce import Measured, Part, Plan, Reproduction
+from rnnprobe.experiments._reproduce import Measured, Part, Reproduction
 from rnnprobe.experiments._verdicts import Comparison, compare, twin_value
-from rnnprobe.reports._common import counted
 from rnnprobe.reports._reproduce_splits import difference_text, split_difference
 from rnnprobe.reports._reproduce_texts import (
     axes_of,
     compared,
-    deviation_text,
+    measure_phrase,
     measured_text,
     n_phrase,
     number,
@@ -29,15 +29,10 @@ from rnnprobe.reports._reproduce_texts import (
     signed,
     split_title,
     tolerance_text,
-    verdict_text,
 )
 from rnnprobe.table import Column, Table
 
-_MOST_LISTED = 60
 _MOST_PERCENT = 10
-
-Place = tuple[str, Cell, Measure] | None
-"""One place of the report's table: the head of its column, the cell and what is measured of it."""
 
 
 def report_table(reproduction: Reproduction) -> Table:
@@ -47,38 +42,34 @@ def report_table(reproduction: Reproduction) -> Table:
     """
     plan, parts = reproduction.plan, reproduction.parts
     experiment = plan.experiment
-    lines = places(experiment, plan.cells)
+    lines = _lines(experiment, plan.cells)
     several = len(parts) > 1
-    heads = {place[0]: None for line in lines for place in line if place is not None}
+    heads = list(dict.fromkeys(head for line in lines for head in line))
     columns = [*setting_columns(experiment, experiment.rows)]
     columns += [Column("split", "split")] if several else []
     columns += [Column(_key(head), head, "markdown") for head in heads]
+    write = [(split_title(experiment, one), partial(_value, reproduction, one)) for one in parts]
+    write += [("difference", partial(_difference, reproduction, one)) for one in parts[1:]]
     rows: list[tuple[Any, ...]] = []
     for line in lines:
-        by_head = {place[0]: place for place in line if place is not None}
-        first = next(iter(by_head.values()))
-        names = settings_texts(experiment, first[1], experiment.rows)
-        for label, texts in _texts(reproduction, by_head):
-            found = [texts.get(head) for head in heads]
-            rows.append((*names, *([label] if several else []), *found))
+        cell, _ = next(iter(line.values()))
+        names = settings_texts(experiment, cell, experiment.rows)
+        for label, text_of in write:
+            texts = [text_of(*line[head]) if head in line else None for head in heads]
+            rows.append((*names, *([label] if several else []), *texts))
     return Table(tuple(columns), tuple(rows), _report_title(reproduction))
 
 
-def places(experiment: Experiment, cells: Sequence[Cell]) -> list[list[Place]]:
-    """Return the report's table as lines of places; None where a line lacks a column."""
+def _lines(experiment: Experiment, cells: Sequence[Cell]) -> list[dict[str, tuple[Cell, Measure]]]:
+    """Return the rows of the report's table: what stands in each, by the head of the column."""
     if not experiment.columns:
         order = report_order(experiment)
-        return [[(measure.title, cell, measure) for measure in order] for cell in cells]
-    measure = experiment.measures[0]
-    across = list(dict.fromkeys(_level(experiment, cell) for cell in cells))
-    lines: dict[tuple[Any, ...], dict[str, Cell]] = {}
+        return [{measure.title: (cell, measure) for measure in order} for cell in cells]
+    lines: dict[tuple[Any, ...], dict[str, tuple[Cell, Measure]]] = {}
     for cell in cells:
         row = settings_texts(experiment, cell, experiment.rows)
-        lines.setdefault(row, {})[_level(experiment, cell)] = cell
-    return [
-        [(head, line[head], measure) if head in line else None for head in across]
-        for line in lines.values()
-    ]
+        lines.setdefault(row, {})[_level(experiment, cell)] = (cell, experiment.measures[0])
+    return list(lines.values())
 
 
 def _level(experiment: Experiment, cell: Cell) -> str:
@@ -91,28 +82,19 @@ def _key(head: str) -> str:
     return head.replace(" ", "_").replace(".", "").lower() if head else "value"
 
 
-def _texts(
-    reproduction: Reproduction, by_head: dict[str, tuple[str, Cell, Measure]]
-) -> list[tuple[str, dict[str, str]]]:
-    """Return the lines of one row, each with its label and a text a column."""
-    experiment, parts = reproduction.plan.experiment, reproduction.parts
-    wanted = reproduction.plan.repeats
-    lines = []
-    for place, part in enumerate(parts):
-        texts = {}
-        for head, (_, cell, measure) in by_head.items():
-            comparison = compare(experiment, part, _find(part, cell), measure)
-            write = measured_text if place else place_text
-            texts[head] = write(comparison, wanted)
-        lines.append((split_title(experiment, part), texts))
-    for other in parts[1:]:
-        texts = {}
-        for head, (_, cell, measure) in by_head.items():
-            cells = (_find(parts[0], cell), _find(other, cell))
-            found = split_difference(experiment, (parts[0], other), cells, measure)
-            texts[head] = difference_text(found, measure)
-        lines.append(("difference", texts))
-    return lines
+def _value(reproduction: Reproduction, part: Part, cell: Cell, measure: Measure) -> str:
+    """Return what stands in one place; only the report's split has published values beside it."""
+    plan = reproduction.plan
+    comparison = compare(plan.experiment, part, _find(part, cell), measure)
+    write = place_text if part is reproduction.parts[0] else measured_text
+    return write(comparison, plan.repeats)
+
+
+def _difference(reproduction: Reproduction, other: Part, cell: Cell, measure: Measure) -> str:
+    parts = (reproduction.parts[0], other)
+    cells = (_find(parts[0], cell), _find(other, cell))
+    found = split_difference(reproduction.plan.experiment, parts, cells, measure)
+    return difference_text(found, measure)
 
 
 def _find(part: Part, cell: Cell) -> Measured:
@@ -121,9 +103,8 @@ def _find(part: Part, cell: Cell) -> Measured:
 
 def _report_title(reproduction: Reproduction) -> str:
     experiment, plan = reproduction.plan.experiment, reproduction.plan
-    what = (
-        f"{measures_title(experiment.measures[:1])}, measured" if experiment.columns else "measured"
-    )
+    first = measure_phrase(experiment.measures[0])
+    what = f"{first}, measured" if experiment.columns else "measured"
     spread = " ± standard deviation" if plan.repeats > 1 else ""
     title = f"{what.capitalize()}{spread} [published], {n_phrase(plan)}"
     if len(reproduction.parts) > 1:
@@ -171,66 +152,33 @@ def _parameters(measured: Measured) -> int | None:
 
 
 def cells_table(reproduction: Reproduction) -> Table:
-    """Return the cells with the report's split, one below the other.
+    """Return the first measure of the cells with the report's split, one below the other.
 
-    Of many values only the first measure is shown; `main_table` has all.
+    `main_table` has all measures.
     """
     plan = reproduction.plan
-    experiment, repeats = plan.experiment, plan.repeats
-    measures = report_order(experiment)
-    shown = measures if len(measures) * len(plan.cells) <= _MOST_LISTED else experiment.measures[:1]
-    axes, several, timed = axes_of(experiment), len(shown) > 1, is_timed(experiment)
-    rows = []
-    for measured in reproduction.parts[0].cells:
-        names = settings_texts(experiment, measured.cell, axes)
-        for measure in shown:
-            one = compare(experiment, reproduction.parts[0], measured, measure)
-            row = [*names, *([measure.title] if several else []), published_text(one)]
-            row += [_other(experiment, one)] if experiment.twin else []
-            row += [None if one.mean is None else number(one.mean, measure)]
-            if repeats > 1:
-                deviation = one.deviation
-                row += [None if deviation is None else deviation_text(deviation, measure)]
-                row += [f"{len(measured.finished)}/{repeats}"]
-            difference = one.difference
-            row += [None if difference is None else signed(difference, measure), verdict_text(one)]
-            rows.append((*row, *([mean_seconds(measured)] if timed else [])))
-    left = len(measures) - len(shown)
-    more = f"; {counted(left, 'more measure')} in CSV and JSON" if left else ""
-    what = "all measures" if several else measures_title(shown)
-    columns = _cells_columns(reproduction.plan, several)
-    return Table(columns, tuple(rows), f"{what.capitalize()}{more}")
-
-
-def _cells_columns(plan: Plan, several: bool) -> tuple[Column, ...]:
-    experiment, spread = plan.experiment, plan.repeats > 1
-    return (
-        *setting_columns(experiment, axes_of(experiment)),
-        *([Column("measure", "measure")] if several else []),
+    experiment = plan.experiment
+    axes, measure = axes_of(experiment), experiment.measures[0]
+    timed = any(claim.metric == "seconds" for claim in experiment.claims)
+    columns = (
+        *setting_columns(experiment, axes),
         Column("published", "published", "markdown"),
         *([Column("other", "other report", "markdown")] if experiment.twin else []),
         Column("measured", "measured", "markdown"),
-        *([Column("sd", "sd", "markdown")] if spread else []),
-        *([Column("finished", "finished", "markdown")] if spread else []),
         Column("difference", "difference", "markdown"),
         Column("verdict", "verdict"),
-        *([Column("seconds", "seconds", "significant", 3)] if is_timed(experiment) else []),
+        *([Column("seconds", "seconds", "significant", 3)] if timed else []),
     )
-
-
-def measures_title(measures: Sequence[Measure]) -> str:
-    """Return some measures as a title calls them."""
-    return ", ".join(measure.key.replace("_", " ") for measure in measures)
-
-
-def is_timed(experiment: Experiment) -> bool:
-    """Whether a conclusion is about the time of training."""
-    return any(claim.metric == "seconds" for claim in experiment.claims)
-
-
-def _other(experiment: Experiment, comparison: Comparison) -> str | None:
-    value = twin_value(experiment, comparison.measured, comparison.measure)
-    return None if value is None else number(value, comparison.measure)
+    rows = []
+    for one in compared(reproduction, measure):
+        row = [*settings_texts(experiment, one.measured.cell, axes), published_text(one)]
+        if experiment.twin:
+            other = twin_value(experiment, one.measured, measure)
+            row.append(None if other is None else number(other, measure))
+        difference = None if one.difference is None else signed(one.difference, measure)
+        row += [measured_text(one, plan.repeats), difference, one.verdict]
+        rows.append((*row, *([mean_seconds(one.measured)] if timed else [])))
+    return Table(columns, tuple(rows), measure_phrase(measure).capitalize())
 
 
 def measures_table(reproduction: Reproduction) -> Table:
@@ -242,7 +190,8 @@ def measures_table(reproduction: Reproduction) -> Table:
         Column("agrees", "agree", "integer"),
         Column("within_noise", "within noise", "integer"),
         Column("differs", "differ", "integer"),
-        Column("other", "DNF or unstable", "integer"),
+        Column("unstable", "unstable", "integer"),
+        Column("dnf", "DNF", "integer"),
         Column("mean", "mean abs. difference", "markdown"),
         Column("largest", "largest", "markdown"),
     )
@@ -261,24 +210,28 @@ def _measure_row(comparisons: Sequence[Comparison], measure: Measure) -> tuple[A
     texts: list[str | None] = [None, None]
     if sizes:
         texts = [size_text(size, measure) for size in (statistics.fmean(sizes), max(sizes))]
-    rest = len(verdicts) - sum(numbers)
-    title, tolerance = measure.title, tolerance_text(measure)
-    return (title, tolerance, len(verdicts), *numbers, rest, *texts)
+    numbers.append(counts["unstable"])
+    dead = len(verdicts) - sum(numbers)
+    return (measure.title, tolerance_text(measure), len(verdicts), *numbers, dead, *texts)
 
 
-def distance(comparison: Comparison) -> float | None:
-    """Return the size of the difference; None where it cannot be compared.
+def distance(comparison: Comparison, reference: float | None = None) -> float | None:
+    """Return how far the mean is from a value; None where it is not to be compared, or no number.
 
-    Of a relative measure it is a share of the published value.
+    Args:
+        comparison: The cell.
+        reference: The value; None is the published one. Of a relative measure the distance is a
+            share of it.
     """
-    difference, published = comparison.difference, comparison.published
-    if difference is None or published is None or comparison.verdict in ("unstable", "–"):
+    mean = comparison.mean
+    reference = comparison.published if reference is None else reference
+    if mean is None or reference is None or not math.isfinite(mean):
         return None
-    if not math.isfinite(difference):
+    if comparison.verdict not in ("agrees", "within noise", "differs"):
         return None
     if not comparison.measure.relative:
-        return abs(difference)
-    return abs(difference / published) if published else None
+        return abs(mean - reference)
+    return abs((mean - reference) / reference) if reference else None
 
 
 def size_text(size: float, measure: Measure) -> str:

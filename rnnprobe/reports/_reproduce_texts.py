@@ -6,12 +6,11 @@ import math
 import statistics
 import textwrap
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from rnnprobe.datasets import DATASETS
 from rnnprobe.experiments._record import Cell, Experiment, Measure, Setting, setting_text
-from rnnprobe.experiments._reproduce import Measured, Part, Plan, Reproduction
+from rnnprobe.experiments._reproduce import Measured, Part, Plan, Reproduction, split_text
 from rnnprobe.experiments._verdicts import CellVerdict, Comparison, compare
 from rnnprobe.table import Column, escape, format_cell
 
@@ -72,6 +71,12 @@ def wrapped(label: str, width: int) -> str:
     return "\n".join(textwrap.wrap(unbroken, width)).replace("\xa0", " ")
 
 
+def some_of(labels: Sequence[str], most: int = 3) -> str:
+    """Return the first of some names, and how many more there are."""
+    more = f" and {len(labels) - most} more" if len(labels) > most else ""
+    return "; ".join(labels[:most]) + more
+
+
 def report_order(experiment: Experiment) -> tuple[Measure, ...]:
     """Return the measures in the order of the report's own columns."""
     keys = list(dict.fromkeys(key for cell in experiment.cells for key in cell.reported))
@@ -90,17 +95,8 @@ def tolerance_text(measure: Measure) -> str:
     return f"{measure.tolerance:.0%}" if measure.relative else f"{measure.tolerance:g}"
 
 
-def number(value: float, measure: Measure) -> str:
+def number(value: float, measure: Measure, digits: int = _VALUE_DIGITS) -> str:
     """Return a value with the digits that its measure deserves."""
-    return _number(value, measure, _VALUE_DIGITS)
-
-
-def deviation_text(value: float, measure: Measure) -> str:
-    """Return a standard deviation of a measure."""
-    return _number(value, measure, _DEVIATION_DIGITS)
-
-
-def _number(value: float, measure: Measure, digits: int) -> str:
     if math.isnan(value):
         return "NaN"
     if measure.digits is None:
@@ -123,20 +119,23 @@ def published_text(comparison: Comparison) -> str | None:
 
 
 def measured_text(comparison: Comparison, wanted: int) -> str:
-    """Return mean and standard deviation, and how many runs finished where it is not all.
+    """Return mean and standard deviation, and how many runs tell it where it is not all.
 
     Args:
         comparison: The cell.
         wanted: Runs that each cell should have.
     """
     values, measure = comparison.values, comparison.measure
+    reasons = escape(reasons_text(comparison.measured))
     if not values:
         died = comparison.measured.runs and not comparison.measured.finished
-        return f"DNF {escape(reasons_text(comparison.measured))}".strip() if died else NOTHING
+        return f"DNF {reasons}".strip() if died else NOTHING
     text = number(statistics.fmean(values), measure)
     if comparison.deviation is not None:
-        text += f" ± {deviation_text(comparison.deviation, measure)}"
-    return text if len(values) == wanted else f"{text} ({len(values)}/{wanted})"
+        text += f" ± {number(comparison.deviation, measure, _DEVIATION_DIGITS)}"
+    if len(values) < wanted:
+        text += f" ({len(values)}/{wanted}{', DNF ' + reasons if reasons else ''})"
+    return text
 
 
 def reasons_text(measured: Measured) -> str:
@@ -152,32 +151,26 @@ def place_text(comparison: Comparison, wanted: int) -> str:
     return " ".join(filter(None, (measured_text(comparison, wanted), behind, mark)))
 
 
-def verdict_text(comparison: Comparison) -> str:
-    """Return the verdict in words, with the reason where nothing finished here."""
-    reasons = reasons_text(comparison.measured)
-    died = comparison.verdict in ("DNF here", "DNF in both") and reasons
-    return f"{comparison.verdict} ({reasons})" if died else comparison.verdict
-
-
 def marks_sentence(comparisons: Sequence[Comparison]) -> str:
     """Explain the marks that occur; empty where none does."""
     there = {comparison.verdict for comparison in comparisons}
     told = [f"{mark} {_MEANINGS[verdict]}" for verdict, mark in MARKS.items() if verdict in there]
-    return f"Marks: {'; '.join(told)}; without a mark it agrees." if told else ""
+    if not told:
+        return ""
+    dead = " or is DNF" if any(verdict.startswith("DNF") for verdict in there) else ""
+    return f"Marks: {'; '.join(told)}; without a mark it agrees{dead}."
 
 
-def compared(reproduction: Reproduction, measure: Measure, part: Part | None = None) -> list[Any]:
-    """Return the comparisons of one measure; None for `part` is the report's split."""
-    part = part or reproduction.parts[0]
-    experiment = reproduction.plan.experiment
+def compared(reproduction: Reproduction, measure: Measure) -> list[Comparison]:
+    """Return the comparisons of one measure, with the report's split."""
+    experiment, part = reproduction.plan.experiment, reproduction.parts[0]
     return [compare(experiment, part, measured, measure) for measured in part.cells]
 
 
 def split_title(experiment: Experiment, part: Part) -> str:
     """Return how the data was split, in a few words."""
-    own = "equal names together" if experiment.dataset == "names" else "equal inputs together"
-    name = own if part.split is None else part.split.replace("-", " ")
-    return f"{name} (the report's)" if part.split == experiment.splits[0] else name
+    whose = " (the report's)" if part.split == experiment.splits[0] else ""
+    return split_text(part.split) + whose
 
 
 def n_phrase(plan: Plan) -> str:
@@ -187,24 +180,28 @@ def n_phrase(plan: Plan) -> str:
     return f"n = {plan.repeats} runs a cell (seeds {plan.seed} to {plan.seed + plan.repeats - 1})"
 
 
-def data_text(plan: Plan) -> str:
-    """Return how the data was named, a path without its folders; Markdown."""
-    return escape(Path(plan.data).name if plan.data else plan.experiment.dataset)
+def is_own_data(reproduction: Reproduction) -> bool:
+    """Whether all runs had the experiment's own data, and the whole of it."""
+    return reproduction.plan.limit_examples is None and _is_own_source(reproduction)
+
+
+def _is_own_source(reproduction: Reproduction) -> bool:
+    given, own = reproduction.plan.data, reproduction.plan.experiment.dataset
+    known = _DIGESTS.get(own, ())
+    return given in (None, own) or all(p.dataset.digest in known for p in reproduction.parts)
 
 
 def whose_data(reproduction: Reproduction) -> str:
-    """Say whether the data is the experiment's own, Markdown."""
-    plan, dataset = reproduction.plan, reproduction.parts[0].dataset
+    """Say whether the data, which has been named, is the experiment's own."""
+    plan = reproduction.plan
     own = plan.experiment.dataset
-    given = data_text(plan) if plan.data in DATASETS else f"the path {data_text(plan)}"
-    if plan.data is None or plan.data == own:
+    if _is_own_source(reproduction):
         text = "the experiment's own data"
-    elif dataset.digest in _DIGESTS.get(own, ()):
-        text = f"{given} in the place of {own}, with the same digest, so the experiment's own data"
-    elif plan.data == "mnist-5k":
-        text = f"a quick look: {len(dataset.train):,} training examples, not the report's data"
+        text += "" if plan.data in (None, own) else ", as its digest tells"
+    elif plan.data in DATASETS:
+        text = f"not the experiment's data, which is {own}: a quick look"
     else:
-        text = f"{given} in the place of {own}; nothing shows that it is the report's data"
-    if plan.limit_examples is not None and plan.data != "mnist-5k":
-        text += f", cut to at most {plan.limit_examples:,} examples a part"
+        text = f"no digest tells that it is the experiment's data, which is {own}"
+    if plan.limit_examples is not None:
+        text += f"; cut to at most {plan.limit_examples:,} examples a part: a quick look"
     return text

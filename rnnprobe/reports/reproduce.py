@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from rnnprobe._versions import made_by
-from rnnprobe.experiments._record import Experiment, Measure
-from rnnprobe.experiments._reproduce import Part, Plan, Reproduction
-from rnnprobe.experiments._verdicts import Comparison
+from rnnprobe.experiments._record import Measure
+from rnnprobe.experiments._reproduce import Reproduction
+from rnnprobe.experiments._verdicts import FEWEST
 from rnnprobe.reports._common import data_phrase
 from rnnprobe.reports._reproduce_claims import claims_section
 from rnnprobe.reports._reproduce_findings import reproduce_findings
@@ -20,7 +22,7 @@ from rnnprobe.reports._reproduce_tables import (
 )
 from rnnprobe.reports._reproduce_texts import (
     compared,
-    data_text,
+    is_own_data,
     marks_sentence,
     n_phrase,
     report_order,
@@ -41,7 +43,7 @@ def reproduce_report(reproduction: Reproduction) -> Report:
     sections = [_table_section(reproduction), _cells_section(reproduction)]
     claims = claims_section(reproduction)
     sections += [claims] if claims is not None else []
-    sections += _protocol_sections(reproduction.plan)
+    sections += _protocol_sections(reproduction)
     return Report(
         command="reproduce",
         caption=_caption(reproduction),
@@ -55,11 +57,11 @@ def reproduce_report(reproduction: Reproduction) -> Report:
 
 def _caption(reproduction: Reproduction) -> str:
     plan = reproduction.plan
-    experiment, parts = plan.experiment, reproduction.parts
-    several = len(parts) > 1
+    experiment = plan.experiment
+    several = len(reproduction.parts) > 1
     told = [
-        data_phrase(part.dataset) + (f", {_split_phrase(experiment, part)}" if several else "")
-        for part in parts
+        data_phrase(part.dataset) + (f", {split_title(experiment, part)}" if several else "")
+        for part in reproduction.parts
     ]
     return (
         f"**Reproduction** of {escape(experiment.name)} ({escape(experiment.source)}). "
@@ -68,34 +70,24 @@ def _caption(reproduction: Reproduction) -> str:
     )
 
 
-def _split_phrase(experiment: Experiment, part: Part) -> str:
-    is_first = part.split == experiment.splits[0]
-    return "the report's split" if is_first else escape(split_title(experiment, part))
-
-
 def _table_section(reproduction: Reproduction) -> Section:
-    note = _reading_note(reproduction, _compared_in_shape(reproduction))
-    return Section("The report's table", {"report_table": report_table(reproduction)}, (), note)
+    tables = {"report_table": report_table(reproduction)}
+    return Section("The report's table", tables, (), _reading_note(reproduction))
 
 
-def _compared_in_shape(reproduction: Reproduction) -> list[Comparison]:
-    experiment = reproduction.plan.experiment
-    shown = experiment.measures[:1] if experiment.columns else experiment.measures
-    return [one for measure in shown for one in compared(reproduction, measure)]
-
-
-def _reading_note(reproduction: Reproduction, comparisons: Sequence[Comparison]) -> str:
+def _reading_note(reproduction: Reproduction) -> str:
     experiment, repeats = reproduction.plan.experiment, reproduction.plan.repeats
+    shown = experiment.measures[:1] if experiment.columns else experiment.measures
+    num_test = len(reproduction.parts[0].dataset.test)
     note = (
         f"A value agrees where it is within {_tolerances(experiment.measures)} of the published "
         "one. Further off it is within noise where one more run may be as far from the measured "
-        "mean in 95 of 100 cases, by the number of examples that an accuracy is a share of"
+        "mean in 95 of 100 cases, by the number of examples that an accuracy is a share of (of "
+        f"{num_test:,} in test: up to {1.96 * math.sqrt(0.5 / num_test):.2g}) and, from {FEWEST} "
+        "runs of a cell on, by their spread (Student's t)"
     )
-    if repeats > 1:
-        note += f" and by the spread of {repeats} runs (Student's t)"
-    else:
-        note += "; of what is no accuracy one run tells no noise"
-    note += f". {marks_sentence(comparisons)}" if marks_sentence(comparisons) else "."
+    marks = marks_sentence([one for measure in shown for one in compared(reproduction, measure)])
+    note += f". {marks}" if marks else "."
     if len(reproduction.parts) > 1:
         note += (
             " The difference is that with the other split less that with the report's; its "
@@ -120,22 +112,27 @@ def _cells_section(reproduction: Reproduction) -> Section:
     return Section("Cell by cell", tables)
 
 
-def _protocol_sections(plan: Plan) -> list[Section]:
+def _protocol_sections(reproduction: Reproduction) -> list[Section]:
     """Return what the report says of its protocol, and what was chosen here."""
-    listed = (
-        ("given", "Protocol: what the report says, followed here", plan.experiment.given),
-        ("chosen", "Protocol: what it does not say, chosen here", plan.experiment.chosen),
-    )
+    experiment = reproduction.plan.experiment
+    titles = ("what the report says, followed here", "what it does not say, chosen here")
+    if not is_own_data(reproduction):
+        titles = (
+            "what the report says; this run had other data or fewer examples, see above",
+            "what it does not say, chosen for its own data; this run had other or fewer, see above",
+        )
     return [
         Section(
-            title,
+            f"Protocol: {title}",
             {},
             tuple(
                 Finding(f"{key}_{place}", escape(sentence), sentence)
                 for place, sentence in enumerate(sentences, start=1)
             ),
         )
-        for key, title, sentences in listed
+        for key, title, sentences in zip(
+            ("given", "chosen"), titles, (experiment.given, experiment.chosen), strict=True
+        )
         if sentences
     ]
 
@@ -147,7 +144,7 @@ def _facts(reproduction: Reproduction) -> dict[str, Any]:
         "experiment": experiment.name,
         "source": experiment.source,
         "title": experiment.title,
-        "data": data_text(plan),
+        "data": Path(plan.data or experiment.dataset).name,
         "digests": {part.split or "own": part.dataset.digest for part in reproduction.parts},
         "limits": [str(limit) for limit in plan.limits],
         "limit_examples": plan.limit_examples,

@@ -52,13 +52,12 @@ ENDLESS = replace(
 PICTURES = replace(
     TINY,
     name="pictures",
-    cells=(Cell({"learning_rate": 0.01}, {"convolution_1_mean": 0.1}),),
-    settings={"cell": "cnn-relu", "batch_size": 48, "steps": 1},
+    cells=(Cell({"learning_rate": 0.01}, {"simple_rnn_mean": 0.1}),),
     rows=("learning_rate",),
     columns=(),
     measures=(
         Measure("test_accuracy", "Test"),
-        Measure("convolution_1_mean", "mean", 0.25, relative=True, counted=None),
+        Measure("simple_rnn_mean", "mean", 0.25, relative=True, counted=None),
     ),
     claims=(),
     splits=(None, "lines"),
@@ -104,7 +103,7 @@ def test_it_says_what_it_will_do_and_prints_measured_beside_published(
     before, _, runs = done.err.partition("run 1 of 2: ")
     assert "tiny: An rnn on a few values" in before
     assert "report T" in before
-    assert f"the data is {values_npz} in the place of mnist-5k; if it is not the same" in before
+    assert f"the data is '{values_npz}' in the place of mnist-5k; if it is not the same" in before
     assert "2 of 4 cells (learning_rate<0.1, units=2; 2 left out), 2 runs" in before
     assert "estimated: " in before
     assert "units 2, learning rate 0.0" in runs
@@ -130,13 +129,17 @@ def test_a_folder_is_resumed_by_its_name_alone_with_other_limits_and_repeats(
     assert "run 1 of" not in again.err
     assert "2 are there, 0 to be made" in again.err
     assert "estimated" not in again.err
-    more = cli(*resume, "--limit", "units=2", "--repeats", 2)
-    assert "6 runs (2 seeds); 2 are there, 4 to be made" in more.err
-    assert more.err.count(" of 6: units 2") == 4
-    assert lines(Path("run")) == 6
+    more = cli(*resume, "--repeats", 2, "--limit", "all")
+    assert "4 cells, 8 runs (2 seeds); 2 are there, 6 to be made" in more.err
+    assert more.err.count(" of 8: units ") == 6
+    assert lines(Path("run")) == 8
     fewer = cli(*resume, "--limit", "learning_rate=0.03", "--limit", "units=2", "--repeats", 1)
     assert measured(fewer.out) == measured(first.out)[1:]
-    assert lines(Path("run")) == 6
+    assert "1 of 4 cells (learning_rate=0.03, units=2; 3 left out)" in fewer.err
+    every = cli(*resume, "--limit", "", "-q")
+    assert measured(every.out)[:2] == measured(first.out)
+    assert [row[:2] for row in measured(every.out)[2:]] == [("2", "0.1"), ("3", "0.01")]
+    assert lines(Path("run")) == 8
 
 
 def test_a_folder_of_another_experiment_or_command_or_data_is_refused_in_fitting_words(
@@ -190,21 +193,27 @@ def test_measures_of_saved_models_with_two_splits_and_pictures_of_them(
     assert "1 cell, 2 runs (2 splits of the data)" in done.err
     assert done.err.count("pixels divided by 255") == 1
     assert "split lines: all examples were shuffled" in done.err
-    assert "run 2 of 2: learning rate 0.01" in done.err
+    assert "run 1 of 2: learning rate 0.01, equal inputs together, seed 0: " in done.err
+    assert "run 2 of 2: learning rate 0.01, split lines, seed 0: " in done.err
     (model,) = Path("run/models").iterdir()
     assert model.name == "learning_rate=0.01,seed=0.keras"
-    assert json.loads(done.out)["schema"] == "rnnprobe.reproduce/1"
+    document = json.loads(done.out)
+    assert document["schema"] == "rnnprobe.reproduce/1"
+    (own,) = [row for row in document["rows"]
+              if row["measure"] == "simple_rnn_mean" and row["split"] == "own"]  # fmt: skip
+    assert -1 < own["measured"] < 1
     drawn = list(Path("plots").glob("*.png"))
     assert drawn
     assert all(f"wrote plots/{path.name}" in done.err for path in drawn)
 
 
 def test_no_run_finished_is_status_one_with_the_table(cli: Cli, values_npz: Path) -> None:
-    done = cli("reproduce", "pictures", "--data", values_npz)
+    limits = ("--limit", "units=3", "--max-seconds", 0.001)
+    done = cli("reproduce", "tiny", "--data", values_npz, *limits)
     assert done.status == 1
-    assert "No run finished, of 2; the table says why" in done.err
-    assert "DNF error" in done.err
-    assert "**Reproduction** of pictures" in done.out
+    assert "No run finished, of 1; the table says why" in done.err
+    assert "DNF time" in done.out
+    assert "**Reproduction** of tiny" in done.out
 
 
 def test_limits_come_from_a_configuration_file(cli: Cli, values_npz: Path) -> None:
@@ -224,7 +233,7 @@ def test_limits_come_from_a_configuration_file(cli: Cli, values_npz: Path) -> No
         (["tiny", "--list"], "--list lists all experiments; leave out NAME"),
         (["--list", "--repeats", "2"], "--list takes no --repeats"),
         (["tiny", "--limit", "units"], "--limit got 'units', expected a condition like units<=128"),
-        (["tiny", "--limit", ""], "--limit got '', expected a condition"),
+        (["tiny", "--limit", "units<3,"], "--limit got '', expected a condition"),
         (["tiny", "--limit", "units<many"], "--limit got 'units<many', expected a number after <"),
         (["tiny", "--limit", "unit<3"], "Did you mean 'units'? Available: units, learning_rate"),
         (["tiny", "--limit", "units=lstm"], "compares units, which is a number"),

@@ -208,39 +208,31 @@ def test_what_is_there_need_not_be_made(tmp_path: Path) -> None:
     assert "; 2 are there, " in " ".join(forecast_notes(plan, rest, ENOUGH))
 
 
+def time_left(runs: int, workers: int) -> tuple[TimeLeft, TrainSpec, float]:
+    """Return what tells the time left of equal runs, their settings, and what was estimated."""
+    train = replace(SHORT, steps=100)
+    cost = run_cost(ModelSpec("rnn", 8), train, MNIST)
+    return TimeLeft(Forecast((("", cost),) * runs, 0, workers), MNIST), train, cost.seconds
+
+
 def test_the_time_left_follows_the_pace_so_far() -> None:
-    now = [0.0]
-    train = replace(SHORT, steps=100)
-    estimated = run_cost(ModelSpec("rnn", 8), train, MNIST).seconds
-    cost = Forecast((("", Cost(estimated, 1)),) * 4, 0, 1)
-    left = TimeLeft(cost, MNIST, clock=lambda: now[0])
-    seen = []
-    for number in range(1, 5):
-        now[0] = 7.0 * number
-        seen.append(left.after(run(train, 7.0)))
-    assert seen == pytest.approx([21.0, 14.0, 7.0, 0.0])
+    left, train, _ = time_left(4, workers=1)
+    # a start of 2.5 s and so many of training: 7, 7, 10 and 4 s a run
+    seen = [left.after(run(train, seconds)) for seconds in (4.5, 4.5, 7.5, 1.5)]
+    assert seen == pytest.approx([3 * 7.0, 2 * 7.0, 24.0 / 3, 0.0])
 
 
-def test_of_two_at_once_the_other_has_been_at_work_as_well() -> None:
-    now = [0.0]
-    train = replace(SHORT, steps=100)
-    estimated = run_cost(ModelSpec("rnn", 8), train, MNIST).seconds
-    left = TimeLeft(Forecast((("", Cost(estimated, 1)),) * 3, 0, 2), MNIST, clock=lambda: now[0])
-    now[0] = 10.0
-    assert left.after(run(train, 10.0)) == pytest.approx(5.0)  # one is about done, one to come
-    assert left.after(run(train, 10.0)) == pytest.approx(10.0)
-    now[0] = 20.0
-    assert left.after(run(train, 10.0)) == 0.0
+def test_two_at_once_share_what_is_left_and_the_last_is_alone() -> None:
+    left, train, _ = time_left(4, workers=2)
+    seen = [left.after(run(train, 7.5)) for _ in range(4)]
+    assert seen == pytest.approx([30 / 2, 20 / 2, 10.0, 0.0])
 
 
-def test_runs_that_did_not_finish_have_a_pace_of_their_own_only_where_no_other_did() -> None:
-    now = [0.0]
-    train = replace(SHORT, steps=100)
-    estimated = run_cost(ModelSpec("rnn", 8), train, MNIST).seconds
-    cost = Forecast((("", Cost(estimated, 1)),) * 3, 0, 1)
-    left = TimeLeft(cost, MNIST, clock=lambda: now[0])
-    now[0] = 4.0
-    assert left.after(run(train, 0.0, "dnf")) == pytest.approx(8.0)
+def test_a_run_that_died_at_once_does_not_make_the_others_fast() -> None:
+    left, train, estimated = time_left(3, workers=1)
+    assert left.after(run(train, 0.1, "dnf")) == pytest.approx(2 * estimated)
+    assert left.after(run(train, 17.5)) == pytest.approx(20.0)
+    assert left.after(run(train, 0.1, "dnf")) == 0.0
 
 
 def test_cells_that_need_more_than_a_run_may_have_are_named_before() -> None:
@@ -276,8 +268,12 @@ def test_notes_say_what_is_run_and_what_is_left_out() -> None:
 def test_other_data_and_fewer_examples_are_called_a_quick_look() -> None:
     plan = Plan(experiment("lstm-optimizers"), data="mnist-5k", limit_examples=1)
     _, data, examples = plan_notes(plan)
-    assert data.startswith("the data is mnist-5k, not mnist as in the report: a quick look")
+    assert data.startswith("the data is 'mnist-5k' in the place of mnist: this is a quick look")
     assert examples.startswith("at most 1 example of each part")
     assert len(plan_notes(Plan(experiment("lstm-optimizers"), data="mnist"))) == 1
     _, path = plan_notes(Plan(experiment("lstm-optimizers"), data="own.npz"))
-    assert path.startswith("the data is own.npz in the place of mnist; if it is not the same")
+    assert path.startswith(
+        "the data is 'own.npz' in the place of mnist; if it is not the same, this"
+    )
+    _, path = plan_notes(Plan(experiment("lstm-optimizers"), data="a\x1b[1m.npz"))
+    assert path.startswith("the data is 'a\\x1b[1m.npz' in the place of mnist")

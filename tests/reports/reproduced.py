@@ -59,7 +59,7 @@ GRID = Experiment(
     measures=(Measure("test_accuracy", "Test", digits=4),),
     claims=(
         Higher("Large is | better", over={"units": 16}, under={"units": 8, "learning_rate": 1e-3}),
-        Best("Small at .1 is best", is_at={"units": 8, "learning_rate": 1e-1}),
+        Best("Small at .1 is best", is_at={"units": 8, "learning_rate": 1e-1}, read_off=True),
     ),
     given=("Some <b>bold</b> words",),
     chosen=("Adam.",),

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from reproduced import DEAD, GRID, reproduction_of, run_of
 
-from rnnprobe.experiments._record import Cell, Experiment, Measure, listing, pivot
-from rnnprobe.experiments._reproduce import Measured, Part, Plan, Reproduction
-from rnnprobe.records import ModelSpec, Run, SequenceDataset, Split, TrainSpec
+from rnnprobe.experiments._record import Cell, Experiment, Measure, listing
+from rnnprobe.experiments._reproduce import Measured, Reproduction
+from rnnprobe.records import Run, SequenceDataset
 from rnnprobe.reports._figures import save_figures
 from rnnprobe.reports._reproduce_figures import (
     agreement_figure,
@@ -26,29 +27,7 @@ from rnnprobe.reports._reproduce_figures import (
 )
 from rnnprobe.reports._reproduce_panels import curves_figure, filters_figure, mosaic, styles
 
-SURFACE = Experiment(
-    name="surface",
-    title="units by rate",
-    source="a report",
-    dataset="mnist",
-    settings={"cell": "lstm", "steps": 3},
-    cells=pivot(
-        "units",
-        "learning_rate",
-        "test_accuracy",
-        """
-             1e-3  1e-1
-           8 .5000 .9000
-          16 .7000   DNF
-        """,
-    ),
-    rows=("units",),
-    columns=("learning_rate",),
-    measures=(Measure("test_accuracy", "Test", digits=4),),
-    claims=(),
-    given=(),
-    chosen=(),
-)
+SURFACE = replace(GRID, settings={"cell": "lstm", "steps": 3}, claims=())
 FILTERED = Measure("convolution_1_mean", "activation", counted=None)
 BY_EPOCH = replace(
     SURFACE,
@@ -59,44 +38,20 @@ BY_EPOCH = replace(
 )
 
 
-def run_of(seed: int, accuracy: float | None, losses: Sequence[float] = ()) -> Run:
+def drawn_run(seed: int, accuracy: float | None, losses: Sequence[float] = ()) -> Run:
+    if accuracy is None:
+        return run_of(seed, message=DEAD)
     names = ("loss", "accuracy", "val_loss", "val_accuracy")
     history = {name: [scale * one for one in losses] for scale, name in enumerate(names, 1)}
-    return Run(
-        dataset_digest="d",
-        model=ModelSpec(),
-        train=TrainSpec(seed=seed),
-        status="dnf" if accuracy is None else "ok",
-        history={} if accuracy is None else history,
-        metrics={} if accuracy is None else {"test_accuracy": accuracy},
-        seconds=1.0,
-        peak_memory=None,
-        parameters=7,
-        versions={},
-        message="oom: too large" if accuracy is None else "",
-    )
-
-
-def reproduction_of(
-    experiment: Experiment,
-    runs: Sequence[Sequence[Run]],
-    dataset: SequenceDataset | None = None,
-    folder: Path | None = None,
-) -> Reproduction:
-    part = Split(np.zeros((50, 2, 1), np.float32), np.zeros(50, np.int32))
-    dataset = dataset or SequenceDataset("d", part, part, part, ("a", "b"), "digest")
-    plan = Plan(experiment, repeats=max(map(len, runs)) or 1)
-    cells = zip(plan.cells, runs, strict=True)
-    measured = tuple(Measured(cell, tuple(own)) for cell, own in cells)
-    return Reproduction(plan, (Part(experiment.splits[0], dataset, measured),), folder)
+    return replace(run_of(seed, test_accuracy=accuracy), history=history)
 
 
 def surface() -> Reproduction:
     """One cell agrees, one differs, one has no run, one died in the report and here."""
     return reproduction_of(
         SURFACE,
-        [[run_of(0, 0.51), run_of(1, 0.52)], [run_of(0, 0.30), run_of(1, 0.32)], [],
-         [run_of(0, None), run_of(1, None)]],
+        [[drawn_run(0, 0.51), drawn_run(1, 0.52)], [drawn_run(0, 0.30), drawn_run(1, 0.32)], [],
+         [drawn_run(0, None), drawn_run(1, None)]],
     )  # fmt: skip
 
 
@@ -153,13 +108,18 @@ def test_points_stand_at_published_and_measured_with_their_spread() -> None:
     assert "units 8, learning rate 0.1" in said and "learning rate 0.001" not in said
 
 
-def test_labels_of_many_cells_do_not_overlap() -> None:
+def test_a_cell_that_finished_in_part_has_a_mark_of_its_own() -> None:
+    part = [drawn_run(0, 0.51), drawn_run(1, None)]
+    figure = agreement_figure(reproduction_of(SURFACE, [part, [], [], []]))
+    np.testing.assert_allclose(points(figure)["finished in part"], [[0.5, 0.51]])
+
+
+def test_labels_of_many_cells_do_not_overlap_and_all_is_on_the_picture() -> None:
     rows = "\n".join(f"{units} .9" for units in range(1, 11))
     cells = listing("units", ("test_accuracy",), rows)
     crowd = replace(SURFACE, cells=cells, columns=())
-    figure = agreement_figure(
-        reproduction_of(crowd, [[run_of(0, 0.2 + place / 1000)] for place in range(10)])
-    )
+    runs = [[drawn_run(seed, 0.2 + place / 1000) for seed in range(3)] for place in range(10)]
+    figure = agreement_figure(reproduction_of(crowd, runs))
     figure.draw_without_rendering()
     boxes = sorted(
         (Text.get_window_extent(one) for one in figure.axes[0].texts), key=lambda box: box.y0
@@ -168,6 +128,9 @@ def test_labels_of_many_cells_do_not_overlap() -> None:
     for below, above in itertools.pairwise(boxes):
         assert below.y1 <= above.y0
     whole = figure.bbox
+    title = figure.findobj(lambda one: "band ±" in getattr(one, "get_text", str)())[0]
+    boxes.append(title.get_window_extent())
+    assert all(box.x0 >= 0 for box in boxes)
     assert all(box.x1 <= whole.x1 and box.y0 >= 0 and box.y1 <= whole.y1 for box in boxes)
 
 
@@ -185,8 +148,8 @@ def test_both_tables_have_their_numbers_on_one_scale() -> None:
 
 
 def test_curves_are_means_over_the_finished_runs() -> None:
-    runs = [[run_of(0, 0.8, (1.0, 0.5, 0.2)), run_of(1, 0.7, (2.0, 0.7))],
-            [run_of(0, 0.8, (3.0, 2.0, 1.0)), run_of(1, None)], []]  # fmt: skip
+    runs = [[drawn_run(0, 0.8, (1.0, 0.5, 0.2)), drawn_run(1, 0.7, (2.0, 0.7))],
+            [drawn_run(0, 0.8, (3.0, 2.0, 1.0)), drawn_run(1, None)], []]  # fmt: skip
     figure = curves_figure(reproduction_of(BY_EPOCH, runs))
     drawn = {axes.get_title(): axes.lines for axes in figure.axes}
     assert list(drawn) == [
@@ -200,7 +163,7 @@ def test_curves_are_means_over_the_finished_runs() -> None:
 
 
 def test_losses_far_apart_have_a_logarithmic_scale() -> None:
-    runs = [[run_of(0, 0.8, (900.0, 800.0))], [run_of(0, 0.8, (0.3, 0.1))], []]
+    runs = [[drawn_run(0, 0.8, (900.0, 800.0))], [drawn_run(0, 0.8, (0.3, 0.1))], []]
     figure = curves_figure(reproduction_of(BY_EPOCH, runs))
     assert [axes.get_yscale() for axes in figure.axes] == ["log", "linear", "log", "linear"]
     text(figure)
@@ -231,8 +194,8 @@ def test_filters_of_each_cell_are_those_of_its_saved_model(
     pictures: SequenceDataset, tmp_path: Path
 ) -> None:
     experiment = replace(BY_EPOCH, measures=(*BY_EPOCH.measures, FILTERED))
-    runs = [[run_of(0, None), run_of(1, 0.5)], [run_of(0, 0.5), run_of(1, 0.5)], []]
-    reproduction = reproduction_of(experiment, runs, pictures, tmp_path)
+    runs = [[drawn_run(0, None), drawn_run(1, 0.5)], [drawn_run(0, 0.5), drawn_run(1, 0.5)], []]
+    reproduction = replace(reproduction_of(experiment, runs, datasets=[pictures]), folder=tmp_path)
     (tmp_path / "models").mkdir()
     kernels = []
     for cell, repeat in ((0, 2), (1, 1)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from reproduced import (
     DEAD,
     GRID,
+    TWIN,
     accuracies,
     dataset_of,
     keys,
@@ -25,9 +27,16 @@ from reproduced import (
 )
 
 import rnnprobe.experiments
-from rnnprobe.experiments._claims import Higher
+from rnnprobe.experiments._claims import (
+    Bounded,
+    Claim,
+    ExplainsMore,
+    Higher,
+    NoBetter,
+    Ordered,
+)
 from rnnprobe.experiments._limits import parse_limits
-from rnnprobe.experiments._record import Cell, Measure
+from rnnprobe.experiments._record import Measure
 from rnnprobe.reports.reproduce import reproduce_report
 from rnnprobe.table import to_csv, to_json, to_markdown
 
@@ -40,13 +49,14 @@ def test_the_pivot_has_mean_deviation_published_value_and_mark() -> None:
     ]  # fmt: skip
     assert shown.rows == (
         ("8", "0.5200 ± 0.0265 [0.5000]", f"0.7833 ± {deviation:.4f} [0.9000] ≈"),
-        ("16", "0.5100 ± 0.0100 [0.7000] ≠", "0.2500 ± 0.0707 (2/3) [DNF]"),
+        ("16", "0.5100 ± 0.0100 [0.7000] ≠", "0.2500 ± 0.0707 (2/3, DNF oom) [DNF]"),
     )
 
 
 def test_marks_are_explained_where_they_occur_and_nowhere_else() -> None:
     note = reproduce_report(three_runs()).sections[0].note
     assert "≈ is off by more" in note and "≠ differs" in note and "unstable" not in note
+    assert "without a mark it agrees or is DNF." in note
     agreeing = reproduction_of(GRID, [accuracies(v) for v in (0.5, 0.9, 0.7, 0.1)])
     assert "Marks" not in reproduce_report(agreeing).sections[0].note
 
@@ -78,22 +88,54 @@ def test_what_finished_nowhere_says_why() -> None:
         ("16", "DNF a\\|b [0.7000]", "DNF oom [DNF]"),
     )
     assert [row["verdict"] for row in table(report, "cells").records()] == [
-        "agrees", "DNF here (oom)", "DNF here (a|b)", "DNF in both (oom)",
+        "agrees", "DNF here", "DNF here", "DNF in both",
     ]  # fmt: skip
     assert value(report, "did_not_finish") == {"oom": 2, "a|b": 1}
     assert "3 of 4 runs (a\\|b 1, oom 2)" in sentence(report, "did_not_finish")
     assert "a\\|b" in to_markdown(report) and "9 GB" not in to_markdown(report)
 
 
+def test_a_cell_of_which_runs_died_agrees_with_nothing() -> None:
+    part = [*accuracies(0.90, 0.91), run_of(2, message=DEAD)]
+    runs = [accuracies(0.5, 0.5, 0.5), part, accuracies(0.7, 0.7, 0.7), []]
+    report = reproduce_report(reproduction_of(GRID, runs))
+    assert value(report, "agreement") == {"agrees": 2, "DNF in part": 1}
+    assert sentence(report, "agreement").endswith("1 finished here in part of its runs")
+    assert value(report, "distance")["cells"] == 2
+    measured, verdict = table(report, "cells").rows[1][3], table(report, "cells").rows[1][-1]
+    assert (measured, verdict) == ("0.9050 ± 0.0071 (2/3, DNF oom)", "DNF in part")
+
+
+def test_runs_whose_saved_model_is_gone_are_counted() -> None:
+    assert "missing_models" not in keys(reproduce_report(three_runs()))
+    reproduction = three_runs()
+    (part,) = reproduction.parts
+    gone = [replace(one, activations=({"a_mean": 1.0}, {}, {})[: len(one.finished)])
+            for one in part.cells]  # fmt: skip
+    report = reproduce_report(replace(reproduction, parts=(replace(part, cells=tuple(gone)),)))
+    assert value(report, "missing_models") == 2 + 2 + 2 + 1
+    assert "The saved model of 7 runs is gone" in sentence(report, "missing_models")
+
+
+def test_one_cell_is_no_average() -> None:
+    report = reproduce_report(reproduction_of(GRID, [accuracies(0.52), [], [], []]))
+    assert sentence(report, "distance") == (
+        "Measured less published: 0.0200 in size (units 8, learning rate 0.001)"
+    )
+
+
 def test_a_broken_reproduction_shows_dashes_and_counts_what_is_missing() -> None:
     reproduction = reproduction_of(GRID, [accuracies(0.5), [], accuracies(0.7), []], repeats=2)
-    report = reproduce_report(replace(reproduction, unreadable=1))
+    report = reproduce_report(replace(reproduction, unreadable=1, folder=Path("my runs")))
     assert table(report, "report_table").rows == (
         ("8", "0.5000 (1/2) [0.5000]", "– [0.9000]"),
         ("16", "0.7000 (1/2) [0.7000]", "– [DNF]"),
     )
     assert value(report, "missing") == 6
-    assert "6 of 8 runs are missing" in sentence(report, "missing")
+    assert sentence(report, "missing") == (
+        "Not complete: 6 of 8 runs are missing; cells without any show a dash; "
+        "to make them: rnnprobe reproduce --run-dir 'my runs' --resume"
+    )
     assert "1 line that cannot be read" in sentence(report, "unreadable")
     assert "Of 2 published cells" in sentence(report, "agreement")
 
@@ -109,13 +151,21 @@ def test_without_any_run_nothing_is_compared() -> None:
 def test_one_run_says_that_seeds_are_unknown_and_three_do_not() -> None:
     one = reproduction_of(GRID, [accuracies(v) for v in (0.5, 0.9, 0.7, 0.1)])
     report = reproduce_report(one)
-    assert (
-        "--repeats 3" in sentence(report, "one_run") and "one run a cell, seed 0" in report.caption
-    )
-    assert "sd" not in [column.key for column in table(report, "cells").columns]
+    assert sentence(report, "few_runs").startswith("1 run a cell: verdicts of cells know the noise")
+    assert "one run a cell, seed 0" in report.caption
+    two = reproduce_report(reproduction_of(GRID, [accuracies(v, v) for v in (0.5, 0.9, 0.7, 0.1)]))
+    assert sentence(two, "few_runs").startswith("2 runs a cell")
     several = reproduce_report(three_runs())
-    assert "one_run" not in keys(several) and "n = 3 runs a cell (seeds 0 to 2)" in several.caption
-    assert {"sd", "finished"} <= {column.key for column in table(several, "cells").columns}
+    assert "few_runs" not in keys(several) and "n = 3 runs a cell (seeds 0 to 2)" in several.caption
+
+
+def test_the_note_says_how_far_the_noise_of_the_examples_reaches() -> None:
+    large = dataset_of(sizes=(30, 20, 10_000))
+    report = reproduce_report(reproduction_of(GRID, [accuracies(0.5)] * 4, datasets=[large]))
+    assert "(of 10,000 in test: up to 0.014) and, from 3 runs of a cell on" in (
+        report.sections[0].note
+    )
+    assert "(of 100 in test: up to 0.14)" in reproduce_report(three_runs()).sections[0].note
 
 
 def test_cells_behind_the_limit_are_left_out_and_named() -> None:
@@ -125,19 +175,21 @@ def test_cells_behind_the_limit_are_left_out_and_named() -> None:
     report = reproduce_report(reproduction)
     assert len(table(report, "report_table").rows) == 1
     assert sentence(report, "left_out") == (
-        "Left out by the limit units&lt;=8: 2 of 4 cells (units 16)"
+        "Left out by the limit units&lt;=8: 2 of 4 cells "
+        "(units 16, learning rate 0.001; units 16, learning rate 0.1)"
     )
     assert value(report, "left_out") == [
         {"units": 16, "learning_rate": 0.001}, {"units": 16, "learning_rate": 0.1},
     ]  # fmt: skip
 
 
-def test_cells_that_no_level_tells_are_left_out_by_name() -> None:
-    cells = (*GRID.cells[:3], Cell({"units": 16, "learning_rate": 0.1}, {"test_accuracy": 0.4}))
-    odd = replace(GRID, cells=(cells[0], cells[3], cells[1], cells[2]))
+def test_of_many_cells_left_out_the_first_are_named() -> None:
+    odd = replace(GRID, cells=(*GRID.cells, *TWIN.cells))
     limits = parse_limits("units<=8,learning_rate<=0.01")
-    report = reproduce_report(reproduction_of(odd, [accuracies(0.5)], limits=limits))
-    assert "3 of 4 cells (units 16; learning rate 0.1)" in sentence(report, "left_out")
+    report = reproduce_report(reproduction_of(odd, [accuracies(0.5)] * 2, limits=limits))
+    assert "6 of 8 cells (units 8, learning rate 0.1; " in sentence(report, "left_out")
+    assert sentence(report, "left_out").endswith(" and 3 more)")
+    assert len(value(report, "left_out")) == 6
 
 
 def test_a_twin_makes_cells_unstable_and_gives_a_mean(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,7 +200,8 @@ def test_a_twin_makes_cells_unstable_and_gives_a_mean(monkeypatch: pytest.Monkey
     found = value(report, "twin")
     sizes = [abs(0.50 - 0.51), abs(0.73 - 0.705)]
     assert found["mean"] == pytest.approx(np.mean(sizes)) and found["cells"] == 2
-    assert found["largest"] == pytest.approx(max(sizes)) and found["reports_differ"] == 1
+    assert found["largest"] == pytest.approx(max(sizes))
+    assert value(report, "agreement") == {"agrees": 2, "unstable": 1, "DNF there": 1}
     assert found["cell"] == {"units": 16, "learning_rate": 0.001}
     assert value(report, "distance")["cells"] == 2, "unstable cells are not compared"
     shown = table(report, "report_table").rows[0]
@@ -162,8 +215,9 @@ def test_many_values_show_the_first_measure_alone() -> None:
     wide = replace(GRID, columns=(), rows=("units", "learning_rate"),
                    measures=(*GRID.measures, *measures))  # fmt: skip
     report = reproduce_report(reproduction_of(wide, [accuracies(0.5)] * 4))
-    assert table(report, "cells").title == "Test accuracy; 15 more measures in CSV and JSON"
+    assert table(report, "cells").title == "Test accuracy"
     assert len(table(report, "cells").rows) == 4 and len(report.main.rows) == 64
+    assert len(table(report, "report_table").columns) == 2 + 16
 
 
 def test_claims_have_verdict_evidence_interval_and_remark() -> None:
@@ -172,11 +226,14 @@ def test_claims_have_verdict_evidence_interval_and_remark() -> None:
     assert records[0]["evidence"] == "0.3800 against 0.5200: -0.1400"
     assert records[0]["verdict"] == "within noise", "two runs tell little"
     assert "of the drawn tables" in records[0]["remark"]
+    assert [row["whose"] for row in records] == ["the report's", "read off its table"]
+    assert report.sections[2].title == "Conclusions"
     assert "Large is \\| better" in to_markdown(report)
     single = reproduce_report(reproduction_of(GRID, [accuracies(v) for v in (0.5, 0.9, 0.3, 0.1)]))
     held = table(single, "claims").records()
     assert [row["verdict"] for row in held] == ["does not hold", "holds"]
-    low, high = map(float, held[1]["interval"].split(" to "))
+    assert held[1]["remark"] is None
+    low, high = map(float, held[1]["interval"].removeprefix("lead ").split(" to "))
     half = 1.96 * math.sqrt((0.9 * 0.1 + 0.5 * 0.5) / 100)
     assert (low, high) == pytest.approx((0.4 - half, 0.4 + half), abs=0.01)
 
@@ -190,8 +247,34 @@ def test_a_claim_about_time_brings_a_column_of_seconds_and_no_interval() -> None
     (held,) = table(report, "claims").records()
     assert held["interval"] is None
     assert held["verdict"] == "noise unknown"
-    assert held["remark"] == "the report's table cannot tell"
-    assert "11.0 s of training in 4 runs, 1.0 s to 5.0 s each" in sentence(report, "seconds")
+    assert held["remark"] is None
+    assert "11 s of training in 4 runs, 1 s to 5 s each" in sentence(report, "seconds")
+
+
+def test_a_claim_about_cells_that_were_left_out_in_part_says_of_how_many_it_is_asked() -> None:
+    claim = Higher("Fast is better", over={"learning_rate": 1e-1}, under={"learning_rate": 1e-3})
+    runs, limits = [accuracies(0.5), accuracies(0.9)], parse_limits("units<=8")
+    report = reproduce_report(reproduction_of(replace(GRID, claims=(claim,)), runs, limits=limits))
+    (asked,) = table(report, "claims").records()
+    assert (asked["verdict"], asked["remark"]) == ("holds", "asked of 2 of 4 cells")
+    (judged,) = report.sections[2].findings[0].value
+    assert (judged["asked"], judged["whole"], judged["read_off"]) == (2, 4, False)
+
+
+@pytest.mark.parametrize(
+    ("claim", "number"),
+    [
+        (Bounded("", where={}, lower=0.2), "smallest value 0.1"),
+        (Bounded("", where={"units": 8}, upper=0.95), "largest value 0."),
+        (Ordered("", "units", rises=True), "smallest step -0."),
+        (ExplainsMore("", "units", "learning_rate"), "difference of shares "),
+        (NoBetter("", cells={"units": 16}, than={"units": 8}, by=0.0), "difference -0."),
+    ],
+)
+def test_an_interval_names_its_number(claim: Claim, number: str) -> None:
+    runs = [accuracies(v) for v in (0.5, 0.9, 0.7, 0.2)]
+    report = reproduce_report(reproduction_of(replace(GRID, claims=(claim,)), runs))
+    assert table(report, "claims").records()[0]["interval"].startswith(number)
 
 
 @pytest.mark.parametrize(
@@ -199,10 +282,13 @@ def test_a_claim_about_time_brings_a_column_of_seconds_and_no_interval() -> None
     [
         ({}, "; the experiment's own data."),
         ({"data": "mnist"}, "; the experiment's own data."),
-        ({"data": "mnist-5k"}, "; a quick look: 30 training examples, not the report's data."),
-        ({"data": "fashion-mnist"}, "fashion-mnist in the place of mnist; nothing shows that it"),
-        ({"data": "/home/me/a|b.npz"}, "; the path a\\|b.npz in the place of mnist; nothing shows"),
-        ({"limit_examples": 1000}, "own data, cut to at most 1,000 examples a part."),
+        ({"data": "mnist-5k"}, "; not the experiment's data, which is mnist: a quick look."),
+        ({"data": "/home/me/a.npz"}, "; no digest tells that it is the experiment's data, which"),
+        ({"data": "my.module:load"}, "; no digest tells that it is the experiment's data, which"),
+        (
+            {"limit_examples": 1000},
+            "own data; cut to at most 1,000 examples a part: a quick look.",
+        ),
     ],
 )
 def test_the_caption_says_whose_data_it_is(settings: Mapping[str, Any], said: str) -> None:
@@ -217,8 +303,17 @@ def test_a_file_of_the_known_digest_is_the_experiment_s_own_data() -> None:
     reproduction = reproduction_of(
         GRID, [accuracies(0.5)] * 4, datasets=[known], data="/data/mnist.npz"
     )
-    said = "the path mnist.npz in the place of mnist, with the same digest, so the experiment's own"
-    assert said in reproduce_report(reproduction).caption
+    report = reproduce_report(reproduction)
+    assert "; the experiment's own data, as its digest tells." in report.caption
+    assert "followed here" in report.sections[-2].title
+
+
+@pytest.mark.parametrize("settings", [{"data": "mnist-5k"}, {"limit_examples": 1000}])
+def test_the_protocol_of_a_quick_look_is_headed_as_another_s(settings: Mapping[str, Any]) -> None:
+    report = reproduce_report(reproduction_of(GRID, [accuracies(0.5)] * 4, **settings))
+    for section in report.sections[-2:]:
+        assert section.title.startswith("Protocol: what ")
+        assert "see above" in section.title and "here" not in section.title
 
 
 def test_the_protocol_is_listed_and_escaped() -> None:

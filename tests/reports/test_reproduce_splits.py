@@ -15,7 +15,6 @@ import scipy.stats
 from reproduced import (
     LONG,
     accuracies,
-    dataset_of,
     reproduction_of,
     seed_runs,
     sentence,
@@ -36,8 +35,8 @@ def test_splits_stand_below_each_other_in_the_report_s_own_order_of_columns() ->
         "batch size", "optimizer", "split", "val. loss", "test",
     ]  # fmt: skip
     assert [row[:3] for row in shown.rows[:3]] == [
-        ("16", "adam", "lines (the report's)"),
-        ("16", "adam", "equal names together"),
+        ("16", "adam", "split lines (the report's)"),
+        ("16", "adam", "equal inputs together"),
         ("16", "adam", "difference"),
     ]
     assert shown.rows[0][3:] == ("0.610 ± 0.014 [0.600]", "0.82 ± 0.03 [0.80]")
@@ -74,8 +73,20 @@ def test_the_mean_difference_takes_examples_as_common_and_seeds_as_independent()
     low, high = welch(parts, found["mean"])
     assert (found["low"], found["high"]) == pytest.approx((low, high))
     assert sentence(report, "split_own").startswith(
-        "Equal names together, less the report's split: test accuracy -0.10 on average over 2 "
+        "Equal inputs together, less the report's split: test accuracy -0.10 on average over 2 "
         "cells, from -0.11 to -0.08, 95 % interval"
+    )
+    assert sentence(report, "split_own").endswith(", which takes all cells to be wrong on the same "
+                                                  "examples")  # fmt: skip
+
+
+def test_the_difference_of_one_cell_is_no_average() -> None:
+    one = [[seed_runs((0.6,), (0.8,)), []], [seed_runs((0.7,), (0.6,)), []]]
+    said = sentence(reproduce_report(reproduction_of(LONG, *one)), "split_own")
+    half = scipy.stats.norm.ppf(0.975) * math.sqrt((0.8 * 0.2 + 0.6 * 0.4) / 100)
+    assert said == (
+        "Equal inputs together, less the report's split: test accuracy -0.20, 95 % interval "
+        f"{-0.2 - half:.2f} to {-0.2 + half:.2f}"
     )
 
 
@@ -85,12 +96,6 @@ def test_of_one_run_a_loss_has_no_interval_and_an_accuracy_that_of_its_examples(
     shown = table(reproduce_report(reproduction_of(LONG, *one)), "report_table")
     half = scipy.stats.norm.ppf(0.975) * math.sqrt((0.8 * 0.2 + 0.6 * 0.4) / 100)
     assert shown.rows[2][3:] == ("+0.100", f"-0.20 ({-0.2 - half:.2f} to {-0.2 + half:.2f})")
-
-
-def test_splits_of_the_same_data_teach_nothing() -> None:
-    one = [seed_runs((0.6,), (0.8,)), seed_runs((0.5,), (0.7,))]
-    report = reproduce_report(reproduction_of(LONG, one, one, datasets=[dataset_of()] * 2))
-    assert "gives the same data" in sentence(report, "split_own")
 
 
 def test_each_measure_has_its_line_and_relative_ones_are_shares() -> None:
