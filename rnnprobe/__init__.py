@@ -25,10 +25,13 @@ _PUBLIC = {
     "SearchSpace": "rnnprobe.search.space:SearchSpace",
     "SequenceDataset": "rnnprobe.records:SequenceDataset",
     "Split": "rnnprobe.records:Split",
+    "Synthesis": "rnnprobe.attacks._synthesis:Synthesis",
     "TrainSpec": "rnnprobe.records:TrainSpec",
     "check_honesty": "rnnprobe.attacks._checks:check_honesty",
     "evaluate_attacks": "rnnprobe.attacks._run:evaluate_attacks",
     "run_attack": "rnnprobe.attacks._run:run_attack",
+    "study_attacks": "rnnprobe.attacks._study:study_attacks",
+    "synthesize_class": "rnnprobe.attacks._synthesis_study:synthesize_class",
     "compare_models": "rnnprobe.confusions.comparison:compare_models",
     "find_stable": "rnnprobe.confusions.stability:find_stable",
     "out_of_fold": "rnnprobe.confusions.folds:out_of_fold",
@@ -43,6 +46,8 @@ _PUBLIC = {
     "load_model": "rnnprobe.models:load_model",
     "record_cells": "rnnprobe.inspection.reading:record_cells",
     "save_model": "rnnprobe.models:save_model",
+    "importance": "rnnprobe.search.analysis:importance",
+    "within_noise": "rnnprobe.search.analysis:within_noise",
     "load_tune": "rnnprobe.search.tuner:load_tune",
     "load_sweep": "rnnprobe.search.sweep:load_sweep",
     "sweep": "rnnprobe.search.sweep:sweep",
@@ -56,6 +61,9 @@ if TYPE_CHECKING:
     from rnnprobe.attacks._checks import check_honesty as check_honesty
     from rnnprobe.attacks._run import evaluate_attacks as evaluate_attacks
     from rnnprobe.attacks._run import run_attack as run_attack
+    from rnnprobe.attacks._study import study_attacks as study_attacks
+    from rnnprobe.attacks._synthesis import Synthesis as Synthesis
+    from rnnprobe.attacks._synthesis_study import synthesize_class as synthesize_class
     from rnnprobe.classifier import KerasClassifier as KerasClassifier
     from rnnprobe.confusions.comparison import compare_models as compare_models
     from rnnprobe.confusions.folds import out_of_fold as out_of_fold
@@ -81,6 +89,8 @@ if TYPE_CHECKING:
     from rnnprobe.records import SequenceDataset as SequenceDataset
     from rnnprobe.records import Split as Split
     from rnnprobe.records import TrainSpec as TrainSpec
+    from rnnprobe.search.analysis import importance as importance
+    from rnnprobe.search.analysis import within_noise as within_noise
     from rnnprobe.search.hypermodel import RecurrentHyperModel as RecurrentHyperModel
     from rnnprobe.search.space import SearchSpace as SearchSpace
     from rnnprobe.search.sweep import load_sweep as load_sweep

@@ -142,6 +142,15 @@ def study_attacks(
 
     Raises:
         DataError: The model gets no example right; or attacks on few steps of tokens.
+
+    Example:
+        >>> from rnnprobe import Bounds, Budget
+        >>> radii = [Budget(epsilon, "linf", Bounds(0, 1)) for epsilon in (0.03, 0.1)]
+        >>> study = study_attacks(classifier, data.test, {"pgd": PGD()}, [radii])  # doctest: +SKIP
+        >>> study.outcomes[0].worst.sum(axis=1)                                    # doctest: +SKIP
+        array([ 92, 431])
+        >>> [check.name for check in study.checks[0] if check.verdict == "WARN"]   # doctest: +SKIP
+        []
     """
     if timesteps:
         _check_timesteps(split, timesteps)

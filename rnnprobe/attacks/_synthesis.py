@@ -43,6 +43,10 @@ class Synthesis:
         source_weight: The weight w in [0, 1e6] of w/2 times the squared distance to the source,
             which is added to the cost where there is a source. So it is at first; see `synthesize`.
         seed: Of the noise, at least 0.
+
+    Example:
+        >>> Synthesis(starts=10, cost="sum-of-squares").confidence
+        0.99
     """
 
     starts: int = 20

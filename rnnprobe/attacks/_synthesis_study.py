@@ -87,6 +87,11 @@ def synthesize_class(
     Raises:
         DataError: The data are tokens, there is no such test example, it is of the target class
             as it is, or the model tells another number of classes apart.
+
+    Example:
+        >>> made = synthesize_class(classifier, data, 3)            # doctest: +SKIP
+        >>> made.result.converged.sum(), len(made.result.x)         # doctest: +SKIP
+        (20, 20)
     """
     _check(dataset, target, source)
     settings, part = settings or Synthesis(), dataset.test

@@ -171,6 +171,7 @@ def _finish(
     result: SweepResult, dataset: SequenceDataset, output: Output, options: dict[str, Any]
 ) -> None:
     from rnnprobe.reports.sweep import sweep_report
+    from rnnprobe.search.task import MODELS
 
     if not options["quiet"]:
         if result.unreadable:
@@ -181,7 +182,7 @@ def _finish(
             )
         click.echo(f"results are kept in {result.run_dir}", err=True)
         if options["save_models"]:
-            folder = Path(str(result.run_dir), "models")
+            folder = Path(str(result.run_dir), MODELS)
             kept, finished = len(list(folder.glob("*.keras"))), sum(r.finished for r in result.runs)
             click.echo(f"models are kept in {folder}: {kept} of {finished} runs", err=True)
             if kept < finished:

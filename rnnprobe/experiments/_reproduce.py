@@ -18,7 +18,7 @@ from rnnprobe.experiments._record import Cell, Experiment
 from rnnprobe.journal import read_results
 from rnnprobe.records import ModelSpec, Run, SequenceDataset, TrainSpec, check_trainable
 from rnnprobe.search.runs import Entry, open_runs
-from rnnprobe.search.task import Execution, TrialTask, file_name, run_folder
+from rnnprobe.search.task import MODELS, Execution, TrialTask, file_name, run_folder
 
 Activations = Mapping[str, float]
 OnRun = Callable[[str, Run, int, int], None]
@@ -322,7 +322,7 @@ def load_reproduction(
         entries, bad = read_results(place)
         unreadable += bad
         done = {entry["key"]: entry for entry in entries}
-        models = place / "models" if plan.experiment.saves_models else None
+        models = place / MODELS if plan.experiment.saves_models else None
         parts.append(Part(split, dataset, plan.measured(done, dataset, models)))
     return Reproduction(plan, tuple(parts), folder, unreadable)
 

@@ -12,6 +12,7 @@ from rnnprobe.records import Array
 from rnnprobe.reports._confusion_figures import message_figure
 from rnnprobe.reports._figures import new_figure, plain, whole_ticks
 from rnnprobe.reports._reproduce_texts import n_phrase, short_label, split_title, wrapped
+from rnnprobe.search.task import MODELS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -161,7 +162,7 @@ def _filters(measured: Measured, reproduction: Reproduction) -> Array | None:
     if folder is None or not measured.finished:
         return None
     repeat = measured.finished[0].train.seed - plan.seed + 1
-    file = folder / "models" / f"{plan.task(measured.cell, repeat).name}.keras"
+    file = folder / MODELS / f"{plan.task(measured.cell, repeat).name}.keras"
     if not file.exists():
         return None
     weights = input_rows(load_model(file), reproduction.parts[0].dataset)

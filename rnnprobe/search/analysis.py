@@ -30,6 +30,11 @@ def within_noise(result: SweepResult, num_examples: int) -> list[Cell]:
     Args:
         result: The sweep.
         num_examples: Of the validation part.
+
+    Example:
+        >>> best, *others = within_noise(swept, len(data.validation))    # doctest: +SKIP
+        >>> best.configuration["learning_rate"], len(others)             # doctest: +SKIP
+        (0.001, 3)
     """
     ranking = result.ranking()
     if not ranking:
@@ -71,7 +76,12 @@ class Importance:
 
 
 def importance(result: SweepResult) -> Importance | None:
-    """Say which axes matter; None where there is nothing to compare."""
+    """Say which axes matter; None where there is nothing to compare.
+
+    Example:
+        >>> importance(swept).shares[("learning_rate",)]                 # doctest: +SKIP
+        0.822
+    """
     axes = result.space.varied
     finished = [run for run in result.runs if run.finished]
     if not axes or len(finished) < 2:

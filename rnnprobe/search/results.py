@@ -9,8 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rnnprobe.errors import ModelError
 from rnnprobe.records import Run
 from rnnprobe.search.space import AXES, Configuration, SearchSpace
+from rnnprobe.search.task import MODELS, file_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -164,6 +166,31 @@ class SweepResult:
         chosen = [cell for cell in self.cells if len(cell.finished) == most > 0]
         best_first = sorted(chosen, key=lambda c: (-c.mean("val_accuracy"), c.mean("val_loss")))
         return tuple(best_first)
+
+    def model_file(self, run: CellRun) -> Path:
+        """Return where the model of a run was saved.
+
+        Args:
+            run: One of this sweep that finished.
+
+        Raises:
+            ModelError: The run did not finish, or the sweep saved no models.
+
+        Example:
+            >>> best = swept.ranking()[0]                                   # doctest: +SKIP
+            >>> model = rnnprobe.load_model(swept.model_file(best.runs[0]))  # doctest: +SKIP
+        """
+        axes = {name: run.configuration[name] for name in self.space.varied}
+        name = file_name(axes, run.run.train.seed)
+        if not run.finished:
+            raise ModelError(f"The run '{name}' did not finish ({run.reason}) and left no model.")
+        file = None if self.run_dir is None else self.run_dir / MODELS / f"{name}.keras"
+        if file is None or not file.exists():
+            raise ModelError(
+                f"The sweep kept no model '{name}.keras' in the folder '{MODELS}' of its run "
+                "folder; sweep with `Execution(run_dir=..., save_models=True)`."
+            )
+        return file
 
     @property
     def frame(self) -> pd.DataFrame:

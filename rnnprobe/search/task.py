@@ -25,6 +25,9 @@ from rnnprobe.search.space import value_text
 if TYPE_CHECKING:
     from rnnprobe.search.chief import Chief
 
+MODELS = "models"
+"""The folder of a run folder that keeps models."""
+
 _SHARE_OF_FREE_MEMORY = 0.9
 
 
@@ -40,8 +43,8 @@ class Execution:
         run_dir: Folder that keeps the results, so that the search can be resumed; None keeps none.
         resume: Go on with what `run_dir` holds.
         retry_dnf: Run trials again that did not finish.
-        save_models: Keep the model of each run in the folder `models` of `run_dir`; of a sweep
-            on this machine alone.
+        save_models: Keep the model of each run in the folder `models` of `run_dir`, where
+            `SweepResult.model_file` finds it; of a sweep on this machine alone.
         verbose: Let the children write to stderr.
         listen: `host:port` where `rnnprobe worker` may join; the trials then run there, and not
             here. Of a sweep alone.
@@ -121,7 +124,7 @@ class Execution:
     def _models_folder(self) -> Path | None:
         if not self.save_models or self.run_dir is None:
             return None
-        folder = (self.run_dir / "models").absolute()
+        folder = (self.run_dir / MODELS).absolute()
         folder.mkdir(exist_ok=True)
         return folder
 

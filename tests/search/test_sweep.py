@@ -9,8 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnprobe import Execution, SearchSpace, SequenceDataset, load_sweep, sweep, train
-from rnnprobe.errors import OutputError
+from rnnprobe import (
+    Execution,
+    KerasClassifier,
+    SearchSpace,
+    SequenceDataset,
+    load_model,
+    load_sweep,
+    sweep,
+    train,
+)
+from rnnprobe.errors import ModelError, OutputError
 from rnnprobe.journal import RESULTS
 from rnnprobe.records import Run
 from rnnprobe.search.analysis import front, importance, losses, within_noise
@@ -110,6 +119,31 @@ def test_a_resumed_sweep_makes_what_is_missing_and_nothing_else(
     assert table(result) == table(dense) == table(load_sweep(folder))
     assert (folder / RESULTS).read_text().startswith("".join(lines[:3]))
     assert sorted(path.name for path in folder.iterdir()) == ["experiment.json", RESULTS]
+
+
+def test_each_run_finds_the_model_that_was_saved_of_it(
+    values: SequenceDataset, dense: SweepResult, tmp_path: Path
+) -> None:
+    execution = Execution(workers=1, run_dir=tmp_path / "run", save_models=True)
+    result = sweep(values, DENSE, repeats=2, **FAST, execution=execution)
+    assert result.run_dir == execution.run_dir == tmp_path / "run"
+    files = [result.model_file(run) for run in result.runs]
+    assert len(set(files)) == 8
+    assert files == [load_sweep(tmp_path / "run").model_file(run) for run in result.runs]
+    for run, file in list(zip(result.runs, files, strict=True))[1:8:5]:
+        found = KerasClassifier(load_model(file)).predict(values.test, values.class_names)
+        assert (found.predicted == found.y).mean() == run.value("test_accuracy")
+        assert load_model(file).count_params() == run.run.parameters
+    with pytest.raises(
+        ModelError, match=r"kept no model 'units=2,learning_rate=0\.01,seed=0\.keras'"
+    ):
+        dense.model_file(dense.runs[0])
+    files[3].unlink()
+    with pytest.raises(ModelError, match=r"sweep with `Execution.*save_models=True"):
+        result.model_file(result.runs[3])
+    lost = replace(result.runs[0], run=replace(result.runs[0].run, status="dnf", message="nan: x"))
+    with pytest.raises(ModelError, match=r"seed=0' did not finish \(nan\)"):
+        result.model_file(lost)
 
 
 def test_a_folder_of_another_sweep_is_refused_before_anything_runs(
