@@ -267,6 +267,8 @@ def _drawn(
 ) -> tuple[float, tuple[float, float] | None]:
     """Return in which share of drawn tables a claim holds, and the middle 95 % of its number."""
     drawn = np.add(np.asarray(means)[:, None], noises)
+    if any(one.key == claim.metric and one.counted for one in experiment.measures):
+        drawn = drawn.clip(0.0, 1.0)
     answers = [_asked(experiment, claim, there, values.tolist()) for values in drawn.T]
     known = [answer for answer in answers if answer is not None]
     numbers = [answer.value for answer in known if answer.value is not None]

@@ -244,6 +244,13 @@ def test_each_split_has_its_own_run_folder() -> None:
     assert part_folder(made, Path("runs"), None) == Path("runs/split-own")
 
 
+def test_no_drawn_accuracy_is_above_1() -> None:
+    judgement = judgement_of(Bounded("", where={}, upper=1.0), (0.9, [0.5, 0.99, 0.99]))
+    assert judgement.verdict == "holds"
+    assert judgement.interval is not None
+    assert judgement.interval[1] == 1.0
+
+
 def test_a_cell_that_did_not_finish_leaves_a_claim_about_it_open() -> None:
     safe = Bounded("", where={}, lower=0.8)
     alive, dead = (0.9, [0.9, 0.91, 0.92]), (0.9, ["nan: the loss is nan"])
