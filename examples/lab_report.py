@@ -277,6 +277,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("lab_report"), help="folder to write")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see it work")
     options, started = parser.parse_args(), time.perf_counter()
+    if (options.out / "report.md").exists():
+        parser.error(f"{options.out / 'report.md'} exists; give another --out.")
+    quick = " **Tiny sizes, to see it work: nothing here is to be believed.**"
     lab = Lab(QUICK if options.quick else FULL, options.out)
     rnns, lstms = cells(lab, learning_rate(lab))
     one_minibatch(lab, rnns[0])
@@ -287,7 +290,8 @@ def main() -> None:
     text = [
         "# Recurrent nets that read digits",
         f"**Abstract.** Seven questions put to {lab.data.name} ({len(lab.data.train):,} training, "
-        f"{len(lab.data.test):,} test pictures). Intervals are of 95 %; test chose no setting.",
+        f"{len(lab.data.test):,} test pictures). Intervals are of 95 %; test chose no setting."
+        f"{quick if options.quick else ''}",
         "\n".join(f"{number}. {answer}" for number, answer in enumerate(lab.answers, start=1)),
         *lab.text,
         f"_rnnprobe {rnnprobe.__version__}, {time.perf_counter() - started:.0f} s_\n",

@@ -23,6 +23,7 @@ from rnnprobe.search.task import MODELS, Execution, TrialTask, file_name, run_fo
 Activations = Mapping[str, float]
 OnRun = Callable[[str, Run, int, int], None]
 
+NUM_CLASSES = {"mnist": 10, "cifar10-grey": 10, "names": 18}
 _MODEL_FIELDS = {one.name for one in dataclasses.fields(ModelSpec)}
 
 
@@ -185,10 +186,15 @@ class Plan:
         fits = (dataset.kind == "tokens") == bool(model.embedding)
         if model.cell in PICTURE_BASELINES:
             expected, fits = "uint8 pictures, like cifar10-grey", dataset.image_shape is not None
+        if self.experiment.dataset in NUM_CLASSES:
+            wanted = NUM_CLASSES[self.experiment.dataset]
+            expected += f", of {wanted} classes"
+            fits &= dataset.num_classes == wanted
         if not fits:
             raise DataError(
                 f"{self.experiment.name} is about {expected}, but '{dataset.name}' has "
-                f"{dataset.kind} of shape {dataset.test.x.shape[1:]}; give other --data."
+                f"{dataset.kind} of shape {dataset.test.x.shape[1:]} in {dataset.num_classes} "
+                "classes; give other --data."
             )
 
     def specs(self, cell: Cell, seed: int) -> tuple[ModelSpec, TrainSpec]:

@@ -201,9 +201,9 @@ class Judgement:
 def judge(reproduction: Reproduction, claim: Claim) -> Judgement:
     """Ask the measured table, and tables that differ from it by as much as its noise.
 
-    Each value of a drawn table is the measured mean plus its standard error times a draw of
-    Student's t of as many degrees of freedom as there are runs less one; of one run alone the
-    standard error is that of a share of so many examples.
+    To each measured mean is added the noise of the examples, where it is a share of such, and
+    where there are several runs that of seeds: their standard error times a draw of Student's t of
+    as many degrees of freedom as there are runs less one.
     """
     experiment, part = reproduction.plan.experiment, reproduction.parts[0]
     about = [one for one in part.cells if _is_about(experiment, claim, one.cell)]
@@ -280,14 +280,20 @@ def _drawn(
 def _noise(
     experiment: Experiment, part: Part, measured: Measured, key: str, rng: np.random.Generator
 ) -> Sequence[float] | None:
-    """Return how far drawn means are from the measured one; None where that is not known."""
+    """Return how far drawn means are from the measured one; None where that is not known.
+
+    All runs of a cell have the same examples, so their noise does not fall with more runs.
+    """
     values = measured.values(key)
-    if len(values) > 1:
-        error = statistics.stdev(values) / math.sqrt(len(values))
-        return [float(error * one) for one in rng.standard_t(len(values) - 1, _DRAWS)]
     measure = next((one for one in experiment.measures if one.key == key), None)
     number = num_counted(experiment, part, measured, measure) if measure else None
-    if number is None:
+    if number is None and len(values) < 2:
         return None
-    error = math.sqrt(values[0] * (1 - values[0]) / number)
-    return [float(error * one) for one in rng.standard_normal(_DRAWS)]
+    noise = np.zeros(_DRAWS)
+    if number is not None:
+        mean = statistics.fmean(values)
+        noise += math.sqrt(mean * (1 - mean) / number) * rng.standard_normal(_DRAWS)
+    if len(values) > 1:
+        error = statistics.stdev(values) / math.sqrt(len(values))
+        noise += error * rng.standard_t(len(values) - 1, _DRAWS)
+    return noise.tolist()

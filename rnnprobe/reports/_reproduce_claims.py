@@ -11,15 +11,13 @@ from rnnprobe.reports._common import counted
 from rnnprobe.table import Column, Finding, Section, Table
 
 _NOTE = (
-    "A conclusion is asked of the measured cells, and of 2,000 tables drawn from their noise: each "
-    "mean plus its standard error times a draw of Student's t of its runs (of one run alone: the "
-    "noise of the examples of an accuracy). It holds where 97.5 % of these tables or more say so, "
-    "does not hold where 2.5 % or fewer do, and is within noise between; the noise is unknown of "
-    "one run of what is no accuracy. The interval is the middle 95 % of the number that decides, "
-    "over these tables. They add noise to measured values, which have their own already, so the "
-    "interval of what is extreme among several cells lies off what was measured: a largest value "
-    "too high, a smallest value, a step or a lead too low. Verdicts are not corrected for their "
-    "number."
+    "Each conclusion is asked of the measured values, and of 2,000 drawn tables, in which every "
+    "value is moved by its noise: that of the test examples and, of a cell with several runs, that "
+    "of seeds. It holds where at least 97.5 % of the drawn tables say so, does not hold where at "
+    "most 2.5 % do, and is within noise between; the interval is the middle 95 % of what they say. "
+    "(Each adds noise to a value that has some already, so the extreme of many cells comes out too "
+    "far.) Read off its table: no sentence of the report, but put into words for rnnprobe from its "
+    "numbers. Verdicts are not corrected for their number."
 )
 
 _PLURALS = {"holds": "hold", "does not hold": "do not hold"}
@@ -47,7 +45,7 @@ def _table(judged: Sequence[Judgement]) -> Table:
         (
             "read off its table" if one.claim.read_off else "the report's",
             one.claim.text,
-            one.verdict,
+            _verdict_text(one),
             one.evidence or None,
             _interval_text(one),
             _remark(one) or None,
@@ -55,6 +53,13 @@ def _table(judged: Sequence[Judgement]) -> Table:
         for one in judged
     )
     return Table(columns, rows, "Conclusions: the report's, and what its table shows")
+
+
+def _verdict_text(judged: Judgement) -> str:
+    """Return the verdict, and how many of the cells that it is about were asked if not all."""
+    if judged.verdict == "not measured" or judged.asked == judged.whole:
+        return judged.verdict
+    return f"{judged.verdict} (asked of {judged.asked} of {counted(judged.whole, 'cell')})"
 
 
 def _interval_text(judged: Judgement) -> str | None:
@@ -66,14 +71,12 @@ def _interval_text(judged: Judgement) -> str | None:
 
 def _remark(judged: Judgement) -> str:
     remarks = []
-    if judged.asked < judged.whole:
-        remarks.append(f"asked of {judged.asked} of {counted(judged.whole, 'cell')}")
     if judged.verdict == "not seen here":
         remarks.append("nor do the published values of these cells show it; those of all cells do")
     if judged.shown is False:
         remarks.append("the report's own table does not show it")
     if judged.verdict == "within noise":
-        remarks.append(f"so in {judged.share:.0%} of the drawn tables")
+        remarks.append(f"holds in {judged.share:.0%} of the drawn tables")
     return "; ".join(remarks)
 
 

@@ -86,11 +86,8 @@ def plan_notes(plan: Plan) -> list[str]:
     experiment = plan.experiment
     notes = [f"{experiment.name}: {experiment.title}; {experiment.source}"]
     if plan.data not in (None, experiment.dataset):
-        condition = "" if plan.data in DATASETS else "; if it is not the same,"
-        notes.append(
-            f"the data is {plan.data!r} in the place of {experiment.dataset}{condition or ':'} "
-            "this is a quick look, which reproduces nothing"
-        )
+        quick = ": this is a quick look, which reproduces nothing" if plan.data in DATASETS else ""
+        notes.append(f"the data is {plan.data!r} in the place of {experiment.dataset}{quick}")
     if plan.limit_examples is not None:
         notes.append(
             f"at most {counted(plan.limit_examples, 'example')} of each part are used: a quick "

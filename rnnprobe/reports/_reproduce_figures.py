@@ -23,6 +23,7 @@ from rnnprobe.reports._reproduce_texts import (
     n_phrase,
     number,
     published_text,
+    quick_look,
     reasons_text,
     settings_texts,
     short_label,
@@ -110,7 +111,9 @@ def agreement_figure(reproduction: Reproduction) -> Figure:
     cells = counted(len(shown), "cell")
     bars = ", bars ± 1 standard deviation" if plan.repeats > 1 else ""
     title = f"{cells}, {n_phrase(plan)}{bars}; band ± {tolerance_text(measure)}"
-    figure.suptitle(f"{plan.experiment.name}\n{title}", fontsize=10)
+    warning = quick_look(reproduction)
+    name = f"{plan.experiment.name}\n{warning}" if warning else plan.experiment.name
+    figure.suptitle(f"{name}\n{title}", fontsize=10)
     figure.legend(frameon=False, fontsize=9, loc="outside lower center", ncols=2)
     axes.grid(alpha=0.3)
     return figure
@@ -172,7 +175,9 @@ def tables_figure(reproduction: Reproduction) -> Figure:
     both[0].set_ylabel(_axis(experiment.rows))
     spread = "mean, " if plan.repeats > 1 else ""
     title = f"{experiment.name}: {measure_phrase(measure)}; measured: {spread}{n_phrase(plan)}"
-    figure.suptitle("\n".join(textwrap.wrap(title, 40 + 8 * len(across))), fontsize=10)
+    lines = textwrap.wrap(title, 40 + 8 * len(across))
+    lines += textwrap.wrap(quick_look(reproduction), 40 + 8 * len(across))
+    figure.suptitle("\n".join(lines), fontsize=10)
     if known.size:
         figure.colorbar(image, ax=list(both), shrink=0.9, aspect=25).ax.tick_params(labelsize=8)
     return figure

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 import statistics
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
+from rnnprobe.datasets import DATASETS
 from rnnprobe.experiments._reproduce import Reproduction
 from rnnprobe.experiments._verdicts import FEWEST, CellVerdict, Comparison, twin_value
 from rnnprobe.reports._common import counted, resume_command
@@ -15,6 +18,7 @@ from rnnprobe.reports._reproduce_tables import distance, size_text
 from rnnprobe.reports._reproduce_texts import (
     compared,
     measure_phrase,
+    quick_look,
     some_of,
     tolerance_text,
 )
@@ -38,6 +42,7 @@ _KINDS: dict[CellVerdict, tuple[str, str]] = {
 def reproduce_findings(reproduction: Reproduction) -> tuple[Finding, ...]:
     """Return the sentences of a whole reproduction or a broken one."""
     steps: Sequence[Callable[[Reproduction], list[Finding]]] = (
+        _quick_look_findings,
         _agreement_findings,
         _distance_findings,
         _twin_findings,
@@ -47,8 +52,14 @@ def reproduce_findings(reproduction: Reproduction) -> tuple[Finding, ...]:
         _dead_findings,
         _noise_findings,
         _time_findings,
+        _again_findings,
     )
     return tuple(finding for step in steps for finding in step(reproduction))
+
+
+def _quick_look_findings(reproduction: Reproduction) -> list[Finding]:
+    told = quick_look(reproduction)
+    return [Finding("quick_look", f"**{told[0].upper()}{told[1:]}**", told)] if told else []
 
 
 def _agreement_findings(reproduction: Reproduction) -> list[Finding]:
@@ -100,8 +111,8 @@ def _far_findings(
     told = f"{size_text(largest, measure)} in size"
     if len(found) > 1:
         told = (
-            f"{size_text(mean, measure)} in size on average over the {len(found)} cells that can "
-            f"be compared, at most {size_text(largest, measure)}"
+            f"mean absolute difference {size_text(mean, measure)} over the {len(found)} cells that "
+            f"can be compared, at most {size_text(largest, measure)}"
         )
     value = {"mean": mean, "largest": largest, "cells": len(found), "cell": dict(cell.settings)}
     return [Finding(key, f"{lead}: {told} ({escape(cell.label())})", value)]
@@ -175,3 +186,20 @@ def _time_findings(reproduction: Reproduction) -> list[Finding]:
         sentence += f", {duration_text(min(seconds))} to {duration_text(max(seconds))} each"
     sentence += "; runs may have shared the machine"
     return [Finding("seconds", sentence, sum(seconds))]
+
+
+def _again_findings(reproduction: Reproduction) -> list[Finding]:
+    plan = reproduction.plan
+    words = ["rnnprobe", "reproduce", plan.experiment.name]
+    if plan.limits:
+        words += ["--limit", ",".join(map(str, plan.limits))]
+    if plan.repeats > 1:
+        words += ["--repeats", str(plan.repeats)]
+    if plan.seed:
+        words += ["--seed", str(plan.seed)]
+    if plan.limit_examples is not None:
+        words += ["--limit-examples", str(plan.limit_examples)]
+    if plan.data is not None:
+        words += ["--data", plan.data if plan.data in DATASETS else Path(plan.data).name]
+    again = shlex.join(words)
+    return [Finding("again", f"The same again: `{again}`", again)]

@@ -191,6 +191,18 @@ def _is_own_source(reproduction: Reproduction) -> bool:
     return given in (None, own) or all(p.dataset.digest in known for p in reproduction.parts)
 
 
+def quick_look(reproduction: Reproduction) -> str:
+    """Return what must stand above all else where the data are not the experiment's own."""
+    if is_own_data(reproduction):
+        return ""
+    limit = reproduction.plan.limit_examples
+    if _is_own_source(reproduction) and limit is not None:
+        return f"no reproduction: at most {limit:,} examples of each part"
+    if reproduction.plan.experiment.dataset == "cifar10-grey" and limit is None:
+        return "close to a reproduction: the report's own pictures are not to be had"
+    return "no reproduction: other data than the experiment's, as far as a digest can tell"
+
+
 def whose_data(reproduction: Reproduction) -> str:
     """Say whether the data, which has been named, is the experiment's own."""
     plan = reproduction.plan

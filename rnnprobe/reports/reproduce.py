@@ -25,6 +25,7 @@ from rnnprobe.reports._reproduce_texts import (
     is_own_data,
     marks_sentence,
     n_phrase,
+    quick_look,
     report_order,
     split_title,
     tolerance_text,
@@ -81,10 +82,10 @@ def _reading_note(reproduction: Reproduction) -> str:
     num_test = len(reproduction.parts[0].dataset.test)
     note = (
         f"A value agrees where it is within {_tolerances(experiment.measures)} of the published "
-        "one. Further off it is within noise where one more run may be as far from the measured "
-        "mean in 95 of 100 cases, by the number of examples that an accuracy is a share of (of "
-        f"{num_test:,} in test: up to {1.96 * math.sqrt(0.5 / num_test):.2g}) and, from {FEWEST} "
-        "runs of a cell on, by their spread (Student's t)"
+        "one, a limit that was set for these experiments. Further off it is within noise if the "
+        "published one could be one more run of ours, in 95 of 100 cases: by the number of "
+        f"examples (of {num_test:,} in test: up to {1.96 * math.sqrt(0.5 / num_test):.2g}) and, "
+        f"from {FEWEST} runs of a cell on, by their spread"
     )
     marks = marks_sentence([one for measure in shown for one in compared(reproduction, measure)])
     note += f". {marks}" if marks else "."
@@ -144,6 +145,7 @@ def _facts(reproduction: Reproduction) -> dict[str, Any]:
         "experiment": experiment.name,
         "source": experiment.source,
         "title": experiment.title,
+        "quick_look": quick_look(reproduction),
         "data": Path(plan.data or experiment.dataset).name,
         "digests": {part.split or "own": part.dataset.digest for part in reproduction.parts},
         "limits": [str(limit) for limit in plan.limits],

@@ -103,7 +103,7 @@ def test_it_says_what_it_will_do_and_prints_measured_beside_published(
     before, _, runs = done.err.partition("run 1 of 2: ")
     assert "tiny: An rnn on a few values" in before
     assert "report T" in before
-    assert f"the data is '{values_npz}' in the place of mnist-5k; if it is not the same" in before
+    assert f"the data is '{values_npz}' in the place of mnist-5k" in before
     assert "2 of 4 cells (learning_rate<0.1, units=2; 2 left out), 2 runs" in before
     assert "estimated: " in before
     assert "units 2, learning rate 0.0" in runs

@@ -20,7 +20,7 @@ NAMES = Experiment(
     name="names",
     title="",
     source="",
-    dataset="names",
+    dataset="fashion-mnist",  # a name alone: the data are given
     splits=("lines", None),
     settings={"cell": "rnn", "embedding": 2, "batch_size": 8, "epochs": 2, "checkpoints": 2},
     cells=(Cell({"units": 2}, {"test_accuracy": 0.5}), Cell({"units": 3}, {"test_accuracy": 0.5})),
@@ -106,7 +106,7 @@ def test_what_layers_return_is_read_from_the_saved_models(tmp_path: Path) -> Non
         name="pictures",
         title="",
         source="",
-        dataset="cifar10-grey",
+        dataset="fashion-mnist",
         settings={"cell": "cnn-relu", "batch_size": 4, "steps": 2},
         initializers={"bias_initializer": {"class_name": "Constant", "config": {"value": 0.1}}},
         cells=(Cell({"learning_rate": 1e-3}),),
@@ -154,8 +154,10 @@ def test_data_of_another_kind_and_splits_that_are_one_are_refused(
         DataError, match="names is about tokens, like names, but 'mnist-5k' has val"
     ):
         Plan(NAMES, data="mnist-5k").load_all()
+    with pytest.raises(DataError, match=r"of 18 classes, but 'names.' has .* in 2 classes"):
+        Plan(replace(NAMES, dataset="names"), data=names).load_all()
     pixels = replace(NAMES, settings={"cell": "rnn", "batch_size": 8, "epochs": 2})
-    with pytest.raises(DataError, match="about values, like mnist, but 'names0' has tokens"):
+    with pytest.raises(DataError, match=r"about values, like mnist, but 'names.' has tokens"):
         Plan(pixels, data=names).load_all()
     cnn = replace(NAMES, settings={"cell": "cnn-relu", "batch_size": 8, "epochs": 2})
     with pytest.raises(DataError, match="about uint8 pictures"):

@@ -256,7 +256,7 @@ def test_a_claim_about_cells_that_were_left_out_in_part_says_of_how_many_it_is_a
     runs, limits = [accuracies(0.5), accuracies(0.9)], parse_limits("units<=8")
     report = reproduce_report(reproduction_of(replace(GRID, claims=(claim,)), runs, limits=limits))
     (asked,) = table(report, "claims").records()
-    assert (asked["verdict"], asked["remark"]) == ("holds", "asked of 2 of 4 cells")
+    assert (asked["verdict"], asked["remark"]) == ("holds (asked of 2 of 4 cells)", None)
     (judged,) = report.sections[2].findings[0].value
     assert (judged["asked"], judged["whole"], judged["read_off"]) == (2, 4, False)
 
@@ -324,3 +324,28 @@ def test_the_protocol_is_listed_and_escaped() -> None:
     assert [part.title for part in reproduce_report(two_splits()).sections] == [
         "The report's table", "Cell by cell",
     ]  # fmt: skip
+
+
+def test_other_data_are_no_reproduction_before_anything_else() -> None:
+    runs = [accuracies(v) for v in (0.5, 0.9, 0.7, 0.1)]
+    assert "quick_look" not in keys(reproduce_report(reproduction_of(GRID, runs)))
+    other = reproduce_report(reproduction_of(GRID, runs, data="fashion-mnist"))
+    assert other.findings[0].sentence.startswith("**No reproduction: other data")
+    fewer = reproduce_report(reproduction_of(GRID, runs, limit_examples=7))
+    assert fewer.findings[0].sentence == "**No reproduction: at most 7 examples of each part**"
+    assert fewer.facts["quick_look"] == "no reproduction: at most 7 examples of each part"
+
+
+def test_the_same_again_is_one_command() -> None:
+    report = reproduce_report(three_runs())
+    assert value(report, "again") == "rnnprobe reproduce grid --repeats 3"
+    limited = reproduction_of(
+        GRID,
+        [accuracies(0.5), accuracies(0.9)],
+        limits=parse_limits("units<=8"),
+        seed=2,
+        data="/a b/own.npz",
+    )
+    assert value(reproduce_report(limited), "again") == (
+        "rnnprobe reproduce grid --limit 'units<=8' --seed 2 --data own.npz"
+    )
