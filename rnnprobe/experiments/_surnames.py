@@ -18,8 +18,9 @@ GIVEN = (
     "and across; beside it stands a split that keeps equal names together.",
 )
 CHOSEN = (
-    "The optimizer is Adam with decoupled weight decay (AdamW). Of those tried it alone ends near "
-    "the report's training loss and accuracy; without decay or with a falling rate Adam fits the "
-    "training names far better, with the decay in the gradient it learns little.",
+    "The optimizer is Adam with decoupled weight decay (AdamW). Of those tried it ends nearest to "
+    "the report's losses and accuracies; Adam without decay ends a little further off, with a "
+    "falling rate it fits the training names far better, with the decay in the gradient it learns "
+    "little.",
     "The embedding has 200 numbers; the report does not say how many.",
 )
