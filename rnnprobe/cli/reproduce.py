@@ -201,7 +201,8 @@ def _begin(
     plan: Plan, datasets: Sequence[SequenceDataset], how: Execution, options: dict[str, Any]
 ) -> TimeLeft:
     """Say what there is to be done, and return what tells how long the rest takes."""
-    from rnnprobe.experiments._cost import Shape, TimeLeft, forecast
+    from rnnprobe.experiments._cost import TimeLeft, forecast
+    from rnnprobe.experiments._shapes import Shape
     from rnnprobe.reports._reproduce_cost import forecast_notes
 
     shapes = [Shape.of(dataset) for dataset in datasets]

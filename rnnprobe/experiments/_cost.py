@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from rnnprobe.experiments._reproduce import Plan, part_folder
+from rnnprobe.experiments._shapes import Shape
 from rnnprobe.journal import read_results
-from rnnprobe.records import ModelSpec, Run, SequenceDataset, TrainSpec
+from rnnprobe.records import ModelSpec, Run, TrainSpec
 
 # Fitted to runs of lstm (16 to 2048 units), gru, rnn and cnn-relu on MNIST's rows, and of lstm on
 # surnames, in one thread each on a server core with AVX-512, whose processor time they took. The
@@ -32,52 +32,6 @@ _GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 _FILTERS, _PATCH, _DENSE = (32, 64), 25, 1024  # of cnn-relu
 _EVALUATED = 512  # examples at once
 _DEFAULT_EMBEDDING = 64
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What of a data set decides how long a run takes.
-
-    Args:
-        num_steps: Of the longest example.
-        num_features: At a step; 0 for tokens.
-        num_classes: How many there are.
-        num_train: Training examples.
-        num_validation: Validation examples.
-        num_test: Test examples.
-        num_tokens: That an embedding needs; 0 for values.
-    """
-
-    num_steps: int
-    num_features: int
-    num_classes: int
-    num_train: int
-    num_validation: int
-    num_test: int
-    num_tokens: int = 0
-
-    @classmethod
-    def of(cls, dataset: SequenceDataset) -> Shape:
-        """Return the shape of a data set that is loaded."""
-        num_steps, *features = dataset.test.x.shape[1:]
-        return cls(
-            num_steps,
-            features[0] if features else 0,
-            dataset.num_classes,
-            len(dataset.train),
-            len(dataset.validation),
-            len(dataset.test),
-            dataset.num_tokens,
-        )
-
-
-SHAPES = {
-    "mnist-5k": Shape(28, 28, 10, 4_000, 500, 500),
-    "mnist": Shape(28, 28, 10, 55_000, 5_000, 10_000),
-    "cifar10-grey": Shape(28, 28, 10, 9_000, 1_000, 1_000),
-    "names": Shape(20, 0, 18, 16_040, 2_005, 2_005, 82),
-}
-"""Of the data sets that experiments use, before they are loaded."""
 
 
 class Cost(NamedTuple):
@@ -119,6 +73,7 @@ def run_cost(model: ModelSpec, train: TrainSpec, shape: Shape) -> Cost:
         ValueError: There is no estimate for such a cell.
 
     Example:
+        >>> from rnnprobe.experiments._shapes import SHAPES
         >>> small, large = (
         ...     run_cost(ModelSpec("lstm", units), TrainSpec(), SHAPES["mnist"])
         ...     for units in (64, 128)

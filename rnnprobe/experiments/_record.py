@@ -85,7 +85,7 @@ class Experiment:
         rows: Settings down the table.
         columns: Settings across it; where there are none the measures stand across.
         measures: What was published; the first is the one that verdicts and sentences are about.
-        claims: What the report concludes.
+        claims: What the report concludes, and what was read off its table.
         given: What the report says of its protocol and is followed here, one sentence each.
         chosen: What it does not say, and what was chosen here and why, one sentence each.
         twin: The name of another report's experiment with the same protocol and cells; None where

@@ -15,6 +15,7 @@ from rnnprobe.errors import DataError
 from rnnprobe.experiments._limits import Limit, within
 from rnnprobe.experiments._measures import value_of
 from rnnprobe.experiments._record import Cell, Experiment
+from rnnprobe.experiments._shapes import SHAPES
 from rnnprobe.journal import read_results
 from rnnprobe.records import ModelSpec, Run, SequenceDataset, TrainSpec, check_trainable
 from rnnprobe.search.runs import Entry, open_runs
@@ -23,7 +24,6 @@ from rnnprobe.search.task import MODELS, Execution, TrialTask, file_name, run_fo
 Activations = Mapping[str, float]
 OnRun = Callable[[str, Run, int, int], None]
 
-NUM_CLASSES = {"mnist": 10, "cifar10-grey": 10, "names": 18}
 _MODEL_FIELDS = {one.name for one in dataclasses.fields(ModelSpec)}
 
 
@@ -186,10 +186,10 @@ class Plan:
         fits = (dataset.kind == "tokens") == bool(model.embedding)
         if model.cell in PICTURE_BASELINES:
             expected, fits = "uint8 pictures, like cifar10-grey", dataset.image_shape is not None
-        if self.experiment.dataset in NUM_CLASSES:
-            wanted = NUM_CLASSES[self.experiment.dataset]
-            expected += f", of {wanted} classes"
-            fits &= dataset.num_classes == wanted
+        own = SHAPES.get(self.experiment.dataset)
+        if own is not None:
+            expected += f", of {own.num_classes} classes"
+            fits &= dataset.num_classes == own.num_classes
         if not fits:
             raise DataError(
                 f"{self.experiment.name} is about {expected}, but '{dataset.name}' has "

@@ -14,9 +14,9 @@ import numpy as np
 from rnnprobe._registry import load_object
 from rnnprobe.experiments import EXPERIMENTS
 from rnnprobe.experiments._claims import Answer, Claim
-from rnnprobe.experiments._cost import SHAPES
 from rnnprobe.experiments._record import Cell, Experiment, Measure
 from rnnprobe.experiments._reproduce import Measured, Part, Reproduction
+from rnnprobe.experiments._shapes import SHAPES
 
 CellVerdict = Literal[
     "agrees",

@@ -1,21 +1,13 @@
 """Report A: LSTM over the rows of MNIST, units by learning rate."""
 
 from rnnprobe.experiments._claims import Best, BestMoves, Bounded, ExplainsMore, Ordered
-from rnnprobe.experiments._lstm_grid import GIVEN, INITIALIZERS, MEASURES, SETTINGS, SPLITS
-from rnnprobe.experiments._record import Experiment, pivot
+from rnnprobe.experiments._lstm_grid import GIVEN, grid, lstm_experiment
 
-EXPERIMENT = Experiment(
+EXPERIMENT = lstm_experiment(
     name="lstm-units-by-learning-rate-2017a",
     title="LSTM on the rows of MNIST: test accuracy by units and learning rate",
     source="report A, coursework of 2017",
-    dataset="mnist",
-    splits=SPLITS,
-    settings=SETTINGS,
-    initializers=INITIALIZERS,
-    cells=pivot(
-        "units",
-        "learning_rate",
-        "test_accuracy",
+    cells=grid(
         """
               1e-5   1e-4   1e-3   1e-2   1e-1   1.
           16 .1232  .3784  .8593  .9413  .8370  .1032
@@ -29,9 +21,6 @@ EXPERIMENT = Experiment(
         4096 .9443  .9596  .9402  .1032  .1290  .0909
         """,
     ),
-    rows=("units",),
-    columns=("learning_rate",),
-    measures=MEASURES,
     twin="lstm-units-by-learning-rate-2017b",
     claims=(
         ExplainsMore("The learning rate decides, not the size", "learning_rate", "units"),

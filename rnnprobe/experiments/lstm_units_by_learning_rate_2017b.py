@@ -1,21 +1,13 @@
 """Report B: the grid of report A, run by others from a script that is given."""
 
 from rnnprobe.experiments._claims import BestMoves, Higher, NoBetter, Ordered
-from rnnprobe.experiments._lstm_grid import GIVEN, INITIALIZERS, MEASURES, SETTINGS, SPLITS
-from rnnprobe.experiments._record import Experiment, pivot
+from rnnprobe.experiments._lstm_grid import GIVEN, grid, lstm_experiment
 
-EXPERIMENT = Experiment(
+EXPERIMENT = lstm_experiment(
     name="lstm-units-by-learning-rate-2017b",
     title="LSTM on the rows of MNIST: test accuracy by units and learning rate, again",
     source="report B, coursework of 2017",
-    dataset="mnist",
-    splits=SPLITS,
-    settings=SETTINGS,
-    initializers=INITIALIZERS,
-    cells=pivot(
-        "units",
-        "learning_rate",
-        "test_accuracy",
+    cells=grid(
         """
               1e-5   1e-4   1e-3   1e-2   1e-1   1.
           16 .1083  .3873  .8545  .9487  .8425  .3734
@@ -29,9 +21,6 @@ EXPERIMENT = Experiment(
         4096   DNF    DNF    DNF    DNF    DNF    DNF
         """,
     ),
-    rows=("units",),
-    columns=("learning_rate",),
-    measures=MEASURES,
     twin="lstm-units-by-learning-rate-2017a",
     claims=(
         NoBetter(

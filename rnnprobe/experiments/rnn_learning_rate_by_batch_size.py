@@ -1,29 +1,15 @@
 """Report D, first table: SimpleRNN by learning rate and batch size."""
 
 from rnnprobe.experiments._claims import Bounded, Higher
-from rnnprobe.experiments._record import Experiment, listing
-from rnnprobe.experiments._rnn_budget import (
-    CHOSEN,
-    GIVEN,
-    INITIALIZERS,
-    KEYS,
-    MEASURES,
-    SETTINGS,
-    SPLITS,
-)
+from rnnprobe.experiments._rnn_budget import GIVEN, SETTINGS, rnn_experiment, rows_of
 
-EXPERIMENT = Experiment(
+EXPERIMENT = rnn_experiment(
     name="rnn-learning-rate-by-batch-size",
     title="SimpleRNN of 128 units on the rows of MNIST: accuracy by learning rate and batch size",
-    source="report D, coursework of 2017 to 2021",
-    dataset="mnist",
-    splits=SPLITS,
     settings={**SETTINGS, "units": 128},
-    initializers=INITIALIZERS,
-    cells=listing(
+    cells=rows_of(
         "batch_size learning_rate",
-        KEYS,
-        """
+        text="""
          32 1e-4 .906 .875 .938 .969 1.000 .943
          32 1e-3 .969 1.000 1.000 .969 .969 .945
          32 1e-2 .125 .125 .094 .094 .094 .098
@@ -43,8 +29,6 @@ EXPERIMENT = Experiment(
         """,
     ),
     rows=("batch_size", "learning_rate"),
-    columns=(),
-    measures=MEASURES,
     claims=(
         Higher(
             "Over all batch sizes together 1e-3 is better than 1e-4",
@@ -78,5 +62,4 @@ EXPERIMENT = Experiment(
         ),
     ),
     given=GIVEN,
-    chosen=CHOSEN,
 )

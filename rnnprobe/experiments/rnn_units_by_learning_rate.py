@@ -1,29 +1,15 @@
 """Report D, second table: SimpleRNN by units and learning rate."""
 
 from rnnprobe.experiments._claims import Bounded, Higher, NoBetter, Ordered
-from rnnprobe.experiments._record import Experiment, listing
-from rnnprobe.experiments._rnn_budget import (
-    CHOSEN,
-    GIVEN,
-    INITIALIZERS,
-    KEYS,
-    MEASURES,
-    SETTINGS,
-    SPLITS,
-)
+from rnnprobe.experiments._rnn_budget import GIVEN, SETTINGS, rnn_experiment, rows_of
 
-EXPERIMENT = Experiment(
+EXPERIMENT = rnn_experiment(
     name="rnn-units-by-learning-rate",
     title="SimpleRNN on the rows of MNIST, batches of 256: accuracy by units and learning rate",
-    source="report D, coursework of 2017 to 2021",
-    dataset="mnist",
-    splits=SPLITS,
     settings={**SETTINGS, "batch_size": 256},
-    initializers=INITIALIZERS,
-    cells=listing(
+    cells=rows_of(
         "units learning_rate",
-        KEYS,
-        """
+        text="""
         128 1e-4 .754 .867 .902 .891 .910 .914
         128 1e-3 .902 .957 .949 .965 .961 .952
         128 1e-2 .844 .875 .898 .809 .371 .408
@@ -47,8 +33,6 @@ EXPERIMENT = Experiment(
         """,
     ),
     rows=("units", "learning_rate"),
-    columns=(),
-    measures=MEASURES,
     claims=(
         NoBetter(
             "Doubling the units past 256 is not worth the time: at most .005 more at 1e-3",
@@ -88,5 +72,4 @@ EXPERIMENT = Experiment(
         "Batches of 256. The report labels the first row of 128 units 1e-3 twice; by its place it "
         "is 1e-4.",
     ),
-    chosen=CHOSEN,
 )

@@ -6,10 +6,11 @@ from rnnprobe._registry import load_object
 from rnnprobe._versions import made_by
 from rnnprobe.datasets import DATASETS
 from rnnprobe.experiments import EXPERIMENTS
-from rnnprobe.experiments._cost import SHAPES, Forecast, forecast
+from rnnprobe.experiments._cost import Forecast, forecast
 from rnnprobe.experiments._limits import Limit
 from rnnprobe.experiments._record import Experiment
 from rnnprobe.experiments._reproduce import Plan
+from rnnprobe.experiments._shapes import SHAPES
 from rnnprobe.reports._common import counted
 from rnnprobe.reports._reproduce_texts import some_of
 from rnnprobe.search.task import Execution

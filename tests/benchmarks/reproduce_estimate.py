@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from rnnprobe import ModelSpec, TrainSpec, load_dataset
-from rnnprobe.experiments._cost import Shape, run_cost
+from rnnprobe.experiments._cost import run_cost
+from rnnprobe.experiments._shapes import Shape
 from rnnprobe.records import Run
 from rnnprobe.search.pool import start_server
 from rnnprobe.search.runs import Entry, open_runs

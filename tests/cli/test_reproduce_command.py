@@ -21,13 +21,14 @@ from rnnprobe.cli import cli as group
 from rnnprobe.experiments import EXPERIMENTS
 from rnnprobe.experiments._claims import Best
 from rnnprobe.experiments._record import Cell, Experiment, Measure
+from rnnprobe.experiments._shapes import SHAPES, Shape
 
 # Two updates a run; the cells share what TensorFlow compiles, but for those of 3 units.
 TINY = Experiment(
     name="tiny",
     title="An rnn on a few values: test accuracy by units and learning rate",
     source="report T",
-    dataset="mnist-5k",
+    dataset="three-classes",
     settings={"cell": "rnn", "batch_size": 32, "steps": 2},
     cells=tuple(
         Cell({"units": units, "learning_rate": rate}, {"test_accuracy": published})
@@ -52,6 +53,7 @@ ENDLESS = replace(
 PICTURES = replace(
     TINY,
     name="pictures",
+    dataset="two-pictures",
     cells=(Cell({"learning_rate": 0.01}, {"simple_rnn_mean": 0.1}),),
     rows=("learning_rate",),
     columns=(),
@@ -69,6 +71,8 @@ def with_tiny_experiments(monkeypatch: pytest.MonkeyPatch) -> None:
     """Add experiments that take a second to the table."""
     for name in ("tiny", "endless", "pictures"):
         monkeypatch.setitem(EXPERIMENTS, name, f"{__name__}:{name.upper()}")
+    monkeypatch.setitem(SHAPES, "three-classes", Shape(6, 3, 3, 60, 20, 20))
+    monkeypatch.setitem(SHAPES, "two-pictures", Shape(16, 16, 2, 60, 20, 20))
 
 
 @pytest.fixture
@@ -103,7 +107,7 @@ def test_it_says_what_it_will_do_and_prints_measured_beside_published(
     before, _, runs = done.err.partition("run 1 of 2: ")
     assert "tiny: An rnn on a few values" in before
     assert "report T" in before
-    assert f"the data is '{values_npz}' in the place of mnist-5k" in before
+    assert f"the data is '{values_npz}' in the place of three-classes" in before
     assert "2 of 4 cells (learning_rate<0.1, units=2; 2 left out), 2 runs" in before
     assert "estimated: " in before
     assert "units 2, learning rate 0.0" in runs

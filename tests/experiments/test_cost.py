@@ -13,10 +13,8 @@ from rnnprobe import ModelSpec, SequenceDataset, TrainSpec, build_model, load_da
 from rnnprobe._registry import load_object
 from rnnprobe.experiments import EXPERIMENTS
 from rnnprobe.experiments._cost import (
-    SHAPES,
     Cost,
     Forecast,
-    Shape,
     TimeLeft,
     _size,
     forecast,
@@ -25,6 +23,7 @@ from rnnprobe.experiments._cost import (
 from rnnprobe.experiments._limits import parse_limits
 from rnnprobe.experiments._record import Experiment
 from rnnprobe.experiments._reproduce import Plan
+from rnnprobe.experiments._shapes import SHAPES, Shape
 from rnnprobe.records import Run
 from rnnprobe.reports._reproduce_cost import forecast_notes, plan_notes
 from rnnprobe.search.task import Execution
