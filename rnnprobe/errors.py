@@ -14,7 +14,16 @@ from __future__ import annotations
 
 
 class RnnprobeError(Exception):
-    """Base class; `exit_status` is what the command line ends with."""
+    """Base class; `exit_status` is what the command line ends with.
+
+    Example:
+        >>> import rnnprobe
+        >>> try:
+        ...     rnnprobe.load_dataset("no-such-data")
+        ... except rnnprobe.RnnprobeError as error:
+        ...     print(type(error).__name__, error.exit_status)
+        UnknownNameError 2
+    """
 
     exit_status = 2
 

@@ -148,6 +148,13 @@ def save_model(path: str | Path, model: keras.Model, metadata: Mapping[str, Any]
 
     Raises:
         OutputError: The file cannot be written.
+
+    Example:
+        >>> import rnnprobe
+        >>> from rnnprobe.training import model_metadata
+        >>> run, model = rnnprobe.train(data)                                  # doctest: +SKIP
+        >>> rnnprobe.save_model("model.keras", model, model_metadata(data, run))
+        ...                                                                    # doctest: +SKIP
     """
     if isinstance(getattr(model, "loss", None), _ProbabilityMeanSquaredError):
         model = keras.Model(model.inputs, model.outputs, name=model.name)
@@ -168,6 +175,11 @@ def load_model(path: str | Path, imports: Sequence[str] = ()) -> keras.Model:
         DataError: No such file, or an import is not found.
         ModelError: It is no Keras archive, holds code (a Lambda layer), or needs a class that was
             not imported.
+
+    Example:
+        >>> import rnnprobe
+        >>> model = rnnprobe.load_model("model.keras", ["my_layers.py"])       # doctest: +SKIP
+        >>> classifier = rnnprobe.KerasClassifier(model)                       # doctest: +SKIP
     """
     path = Path(path)
     if not path.exists():

@@ -9,7 +9,27 @@ from rnnprobe.records import Array, Budget
 
 
 class Classifier(Protocol):
-    """Anything that gives one score per class for a batch of sequences."""
+    """Anything that gives one score per class for a batch of sequences.
+
+    `KerasClassifier` is one around a Keras model. One of your own, of any framework, can be
+    attacked as well.
+
+    Example:
+        >>> import numpy as np
+        >>> class ByMean:
+        ...     num_classes = 2
+        ...
+        ...     def logits(self, x, mask=None):
+        ...         mean = x.mean(axis=(1, 2))
+        ...         return np.stack([mean, -mean], axis=1)
+        ...
+        ...     def loss_gradient(self, x, loss, mask=None):
+        ...         logits = self.logits(x)
+        ...         slopes = loss.logit_gradient(np, logits, *loss.arrays) @ [1, -1] / x[0].size
+        ...         return logits, np.ones_like(x) * slopes[:, np.newaxis, np.newaxis]
+        >>> ByMean().logits(np.ones((1, 2, 3)))
+        array([[ 1., -1.]])
+    """
 
     @property
     def num_classes(self) -> int:
@@ -72,6 +92,14 @@ class Attack(Protocol):
 
     One that is a dataclass has its fields printed as its settings. A field `targeted` that is True
     means that `y` are the classes to reach in place of those to leave.
+
+    Example:
+        >>> import numpy as np
+        >>> def brighter(model, x, y, budget, *, mask=None, changeable=None):
+        ...     return np.minimum(x + budget.epsilon, budget.bounds.upper)
+        >>> data = rnnprobe.load_dataset("mnist-5k")                           # doctest: +SKIP
+        >>> budget = rnnprobe.Budget(0.1, "linf", rnnprobe.Bounds(0, 1))       # doctest: +SKIP
+        >>> rnnprobe.run_attack(brighter, classifier, data.test, budget)       # doctest: +SKIP
     """
 
     def __call__(

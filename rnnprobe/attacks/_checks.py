@@ -43,6 +43,14 @@ def check_honesty(
 
     Raises:
         ValueError: No radius is above 0, or no example was attacked.
+
+    Example:
+        >>> import rnnprobe
+        >>> outcome = rnnprobe.evaluate_attacks(                               # doctest: +SKIP
+        ...     {"pgd": PGD()}, classifier, data.test, budgets
+        ... )
+        >>> for check in rnnprobe.check_honesty(classifier, outcome):          # doctest: +SKIP
+        ...     print(check.verdict, check.name, check.found)
     """
     if not outcome.attacked.any():
         raise ValueError("One example at least must have been attacked, but none was.")

@@ -236,6 +236,21 @@ def evaluate_attacks(
         budgets: Of one norm, which differ in epsilon alone.
         targets: As for `run_attack`.
         on_result: Called after each run with the attack's name and the result.
+
+    Example:
+        >>> import numpy as np
+        >>> import rnnprobe
+        >>> from rnnprobe.attacks.fgsm import FGSM
+        >>> x = np.random.default_rng(0).random((20, 4, 3), dtype=np.float32)
+        >>> y = (x.mean(axis=(1, 2)) > 0.5).astype(np.int32)
+        >>> data = rnnprobe.load_dataset({"x": x, "y": y})
+        >>> model = rnnprobe.build_model(rnnprobe.ModelSpec("gru", units=2), data)
+        >>> classifier = rnnprobe.KerasClassifier(model)
+        >>> bounds = rnnprobe.Bounds(0, 1)
+        >>> budgets = [rnnprobe.Budget(epsilon, "linf", bounds) for epsilon in (0.1, 1)]
+        >>> outcome = rnnprobe.evaluate_attacks({"fgsm": FGSM()}, classifier, data.test, budgets)
+        >>> outcome.worst.shape == (2, len(data.test))
+        True
     """
     budgets = tuple(sorted(budgets, key=lambda budget: budget.epsilon))
     examples = np.stack([split.x] * len(budgets))

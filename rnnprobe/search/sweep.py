@@ -90,6 +90,11 @@ def load_sweep(run_dir: str | Path) -> SweepResult:
 
     Raises:
         OutputError: It is no run folder of a sweep.
+
+    Example:
+        >>> import rnnprobe
+        >>> swept = rnnprobe.load_sweep("rnnprobe-runs/sweep-20261121-101500")  # doctest: +SKIP
+        >>> swept.frame[["units", "seed", "val_accuracy"]]                      # doctest: +SKIP
     """
     folder = Path(run_dir)
     described = read_experiment(folder)

@@ -50,6 +50,10 @@ class Execution:
             here. Of a sweep alone.
         lease: Seconds without a sign of life after which a worker loses its trial.
         say: Told which workers join and go.
+
+    Example:
+        >>> Execution(workers=2, max_seconds=600, run_dir=Path("run"), resume=True).num_workers
+        2
     """
 
     workers: int | None = None

@@ -106,6 +106,11 @@ def load_tune(run_dir: str | Path) -> TuneResult:
 
     Raises:
         OutputError: It is no run folder of a search.
+
+    Example:
+        >>> import rnnprobe
+        >>> found = rnnprobe.load_tune("rnnprobe-runs/tune-20261121-101500")   # doctest: +SKIP
+        >>> found.best.run.model                                               # doctest: +SKIP
     """
     folder = Path(run_dir)
     described = read_experiment(folder)
