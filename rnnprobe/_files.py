@@ -23,6 +23,10 @@ _CSV_HEADS = (
     b"example,true,predicted,target,norm,",
     b"check,verdict,",
     b"example,class,steps,",
+    b"example,predicted,confidence,",
+    b"example,name,predicted,confidence,",
+    b"example,true,predicted,confidence,",
+    b"example,name,true,predicted,confidence,",
     b"name,what,network",
     b"start,converged,steps,",
     b"first,second,difference,",
@@ -36,6 +40,11 @@ _CSV_HEADS = (
     b"step,n,integrated,",
     b"step,text,",
 )
+_PAGE_START = (
+    b'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+    b'<meta name="generator" content="rnnprobe '
+)
+_PAGE_END = b"</html>\n<!-- Written by rnnprobe -->"
 
 
 @contextmanager
@@ -78,20 +87,28 @@ def written_by_rnnprobe(path: Path) -> bool:
     """Whether a file is one of ours from its first byte to its last, by its kind.
 
     An archive has our metadata or comment, a picture our software tag, JSON begins with our
-    schema, CSV with the head of one of our tables, and Markdown with a caption and ends with our
-    last line: a document into which somebody pasted a table is theirs.
+    schema, CSV with the head of one of our tables, a page in HTML begins and ends with our marks,
+    and Markdown begins with a caption, or as a page with our mark, and ends with our last line: a
+    document into which somebody pasted a table is theirs.
     """
     if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            ours = archive.comment.startswith(b'{"schema": "rnnprobe.')
-            return ours or METADATA_ENTRY in archive.namelist()
+        try:
+            with zipfile.ZipFile(path) as archive:
+                ours = archive.comment.startswith(b'{"schema": "rnnprobe.')
+                return ours or METADATA_ENTRY in archive.namelist()
+        except (zipfile.BadZipFile, NotImplementedError, ValueError):  # damaged: who knows whose
+            return False
     content = path.read_bytes()
     if content.startswith(b"\x89PNG"):
         return b"Software\x00rnnprobe" in content[:4096]
     if content.startswith((b'{\n  "schema": "rnnprobe.', *_CSV_HEADS)):
         return True
+    if content.startswith(_PAGE_START):
+        return content.rstrip().endswith(_PAGE_END)
     last_line = content.rstrip().rpartition(b"\n")[2]
-    ours = content.startswith(b"**") and last_line.startswith(b"_Made by rnnprobe")
+    ours = content.startswith((b"**", b"<!-- Written by rnnprobe")) and last_line.startswith(
+        b"_Made by rnnprobe"
+    )
     return ours and content.count(b"_Made by rnnprobe") == 1
 
 
@@ -102,18 +119,31 @@ def check_output(path: Path, *, force: bool = False) -> None:
         OutputError: The folder is missing or cannot be written, the path is a folder, or a file
             is there that rnnprobe did not write and `force` is not given.
     """
-    if path.is_dir():
+    if not _is_utf8(path):
+        raise OutputError(f"Cannot write {str(path)!r}: the name is not UTF-8.")
+    # Those of `os.path` are False where Path's raise: for a name that is too long.
+    if os.path.isdir(path):
         raise OutputError(f"Cannot write '{path}': it is a folder, expected a file name.")
-    if path.exists() and not path.is_file():
+    if os.path.exists(path) and not os.path.isfile(path):
         return
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         raise OutputError(f"Cannot write '{path}': there is no folder '{path.parent}'.")
     try:
         tempfile.TemporaryFile(dir=path.parent).close()
+        theirs = path.exists() and not force and not written_by_rnnprobe(path)
     except OSError as exc:
         raise OutputError(f"Cannot write '{path}': {exc.strerror or exc}.") from exc
-    if path.exists() and not force and not written_by_rnnprobe(path):
+    if theirs:
         raise OutputError(
             f"'{path}' exists and rnnprobe did not write it; give --force to replace it, "
             "or another name."
         )
+
+
+def _is_utf8(path: Path) -> bool:
+    """Whether a report could name the path."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -179,14 +179,14 @@ def markdown_table(table: Table) -> str:
     """Return a pipe table with a line of dashes that says how each column is aligned."""
     from tabulate import tabulate
 
-    groups = _groups(table.columns)
+    groups = column_groups(table.columns)
     rows = [
-        [_shown_cell(row[group], table.columns[group]) for group in groups] for row in table.rows
+        [shown_cell(row[group], table.columns[group]) for group in groups] for row in table.rows
     ]
     return tabulate(
         rows,
         headers=[
-            _head(table.columns[group], [row[place] for row in rows])
+            shown_head(table.columns[group], [row[place] for row in rows])
             for place, group in enumerate(groups)
         ],
         tablefmt="pipe",
@@ -197,19 +197,20 @@ def markdown_table(table: Table) -> str:
     )
 
 
-def _groups(columns: Sequence[Column]) -> list[slice]:
+def column_groups(columns: Sequence[Column]) -> list[slice]:
     """Return which columns are shown as one: each with what stands in brackets behind it."""
     starts = [place for place, column in enumerate(columns) if not column.bracketed]
     return [slice(a, b) for a, b in zip(starts, [*starts[1:], len(columns)], strict=True)]
 
 
-def _shown_cell(values: Sequence[Any], columns: Sequence[Column]) -> str:
+def shown_cell(values: Sequence[Any], columns: Sequence[Column]) -> str:
+    """Return the Markdown text of cells that are shown as one."""
     first, *more = (format_cell(v, column) for v, column in zip(values, columns, strict=True))
     inside = ", ".join(text for text in more if text != _NOTHING)
     return f"{first} [{inside}]" if inside else first
 
 
-def _head(columns: Sequence[Column], cells: Sequence[str]) -> str:
+def shown_head(columns: Sequence[Column], cells: Sequence[str]) -> str:
     """Return the title, with what the brackets hold where a cell has some."""
     title, *more = (column.title for column in columns)
     inside = ", ".join(filter(None, more))

@@ -20,11 +20,15 @@ class Picture:
 
     Args:
         figure: Of matplotlib, without pyplot.
-        caption: One plain sentence below it: what is drawn over what.
+        caption: One plain sentence below it: what is drawn over what. Plain text, no Markdown.
+        section: The title of the report's section that it stands in; empty: before them all.
+        in_html: Whether the HTML page draws it; the heatmap of a sweep is a table there.
     """
 
     figure: Figure
     caption: str
+    section: str = ""
+    in_html: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +39,9 @@ class Chapter:
         title: Plain text, like `What it gets wrong`.
         command: The command line that prints this chapter alone; empty where there is none.
         report: What it prints.
-        pictures: By file name, without the folder.
-        sweep: Of a sweep, what the sortable heatmap is made of.
+        pictures: By file name, without the folder; a name is used once on a page.
+        sweep: Of a sweep, what the sortable heatmap is made of; `report` is its `sweep_report`.
+        headline: The key of the finding that the top of the page repeats; empty: the first.
     """
 
     title: str
@@ -44,6 +49,7 @@ class Chapter:
     report: Report
     pictures: Mapping[str, Picture] = field(default_factory=dict)
     sweep: SweepResult | None = None
+    headline: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,3 +69,33 @@ class Page:
     chapters: tuple[Chapter, ...]
     command: str
     made_by: str
+
+
+def page_html(page: Page) -> str:
+    """Return the page as one HTML document that loads nothing, pictures and all.
+
+    Args:
+        page: What was measured. Names in it may hold anything: they are escaped.
+
+    Raises:
+        ValueError: A headline or a section that the report of its chapter does not have.
+    """
+    from rnnprobe.reports._page_html import render
+
+    return render(page)
+
+
+def page_markdown(page: Page, pictures: Mapping[str, str] | None = None) -> str:
+    """Return the page as Markdown: a heading a chapter, its tables, no pictures but links to them.
+
+    Args:
+        page: What was measured.
+        pictures: The path of each picture by its file name, as seen from where the text will lie;
+            None: no pictures.
+
+    Raises:
+        ValueError: Two chapters have a picture of one name, so that a path would be of either.
+    """
+    from rnnprobe.reports._page_markdown import render
+
+    return render(page, pictures or {})
