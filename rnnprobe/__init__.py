@@ -16,6 +16,7 @@ _PUBLIC = {
     "Bounds": "rnnprobe.records:Bounds",
     "Budget": "rnnprobe.records:Budget",
     "Classifier": "rnnprobe.protocols:Classifier",
+    "CsvColumns": "rnnprobe.datasets._csv:CsvColumns",
     "KerasClassifier": "rnnprobe.classifier:KerasClassifier",
     "ModelSpec": "rnnprobe.records:ModelSpec",
     "RecurrentHyperModel": "rnnprobe.search.hypermodel:RecurrentHyperModel",
@@ -27,6 +28,7 @@ _PUBLIC = {
     "Split": "rnnprobe.records:Split",
     "Synthesis": "rnnprobe.attacks._synthesis:Synthesis",
     "TrainSpec": "rnnprobe.records:TrainSpec",
+    "check_dataset": "rnnprobe.datasets._check:check_dataset",
     "check_honesty": "rnnprobe.attacks._checks:check_honesty",
     "evaluate_attacks": "rnnprobe.attacks._run:evaluate_attacks",
     "run_attack": "rnnprobe.attacks._run:run_attack",
@@ -44,6 +46,7 @@ _PUBLIC = {
     "harden": "rnnprobe.hardening.experiment:harden",
     "load_dataset": "rnnprobe.datasets._load:load_dataset",
     "load_model": "rnnprobe.models:load_model",
+    "predict_new": "rnnprobe.prediction:predict_new",
     "record_cells": "rnnprobe.inspection.reading:record_cells",
     "save_model": "rnnprobe.models:save_model",
     "importance": "rnnprobe.search.analysis:importance",
@@ -71,6 +74,8 @@ if TYPE_CHECKING:
     from rnnprobe.confusions.pairs import find_confusions as find_confusions
     from rnnprobe.confusions.stability import find_stable as find_stable
     from rnnprobe.confusions.study import study_confusions as study_confusions
+    from rnnprobe.datasets._check import check_dataset as check_dataset
+    from rnnprobe.datasets._csv import CsvColumns as CsvColumns
     from rnnprobe.datasets._load import load_dataset as load_dataset
     from rnnprobe.errors import RnnprobeError as RnnprobeError
     from rnnprobe.hardening.experiment import harden as harden
@@ -80,6 +85,7 @@ if TYPE_CHECKING:
     from rnnprobe.models import build_model as build_model
     from rnnprobe.models import load_model as load_model
     from rnnprobe.models import save_model as save_model
+    from rnnprobe.prediction import predict_new as predict_new
     from rnnprobe.protocols import Attack as Attack
     from rnnprobe.protocols import Classifier as Classifier
     from rnnprobe.records import Bounds as Bounds

@@ -372,7 +372,7 @@ def train(
 def model_metadata(
     dataset: SequenceDataset, run: Run, more_metrics: Mapping[str, float] | None = None
 ) -> dict[str, Any]:
-    """Return what a saved model carries: data set, classes, vocabulary, settings, metrics."""
+    """Return what a saved model carries: data, classes, vocabulary, settings, curves."""
     return {
         "data": {**dataset.source, "name": dataset.name, "digest": dataset.digest},
         "class_names": list(dataset.class_names),
@@ -381,5 +381,6 @@ def model_metadata(
         "model": asdict(run.model),
         "train": asdict(run.train),
         "metrics": {**run.metrics, **(more_metrics or {})},
+        "history": {name: list(values) for name, values in run.history.items()},
         "versions": dict(run.versions),
     }

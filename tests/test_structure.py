@@ -19,14 +19,14 @@ PACKAGE = Path(rnnprobe.__file__).parent
 
 # A module may import modules of its own row and of the rows above it.
 ROWS = (
-    ("errors", "records", "protocols", "statistics", "table", "journal", "_registry", "_files",
-     "_archive", "_versions", "optimizers", "losses", "paired", "__init__"),
+    ("errors", "records", "protocols", "statistics", "table", "journal", "_registry", "_fields",
+     "_files", "_archive", "_versions", "optimizers", "losses", "paired", "__init__"),
     ("datasets", "attacks"),
     ("backend", "cells", "baselines", "_batches", "_signature", "_states", "_tracing"),
     ("models",),
     ("classifier",),
     ("programs", "evaluation"),
-    ("training", "opening"),
+    ("training", "opening", "prediction"),
     ("confusions", "inspection", "hardening"),
     ("search",),
     ("experiments",),

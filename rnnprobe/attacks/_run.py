@@ -18,6 +18,7 @@ from rnnprobe.attacks._region import Region, counted_steps, distance
 from rnnprobe.protocols import Attack, Classifier
 from rnnprobe.records import Array, Budget, Split
 
+OnBegin = Callable[[str, Budget], None]
 OnResult = Callable[[str, "AttackResult"], None]
 
 
@@ -222,6 +223,7 @@ def evaluate_attacks(
     budgets: Sequence[Budget],
     *,
     targets: Array | None = None,
+    on_begin: OnBegin | None = None,
     on_result: OnResult | None = None,
 ) -> Robustness:
     """Run every attack within every radius.
@@ -235,6 +237,7 @@ def evaluate_attacks(
         split: The examples; at least one.
         budgets: Of one norm, which differ in epsilon alone.
         targets: As for `run_attack`.
+        on_begin: Called before each run with the attack's name and the radius.
         on_result: Called after each run with the attack's name and the result.
 
     Example:
@@ -260,7 +263,9 @@ def evaluate_attacks(
     for name, attack in attacks.items():
         near = np.full(len(split), np.inf)
         seconds[name], repaired[name] = 0.0, 0
-        for budget in _searched(attack, budgets):
+        for budget in searched(attack, budgets):
+            if on_begin:
+                on_begin(name, budget)
             left = ~np.isfinite(near)
             result = call_users(
                 "attack", name, run_attack, attack, model, split, budget, targets=targets, only=left
@@ -292,7 +297,8 @@ def evaluate_attacks(
     )
 
 
-def _searched(attack: Attack, budgets: Sequence[Budget]) -> list[Budget]:
+def searched(attack: Attack, budgets: Sequence[Budget]) -> list[Budget]:
+    """Return the radii that an attack is run within, one after the other."""
     if getattr(attack, "finds_minimum", False):
         return [dataclasses.replace(budgets[-1], epsilon=math.inf)]
     return list(budgets)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+import functools
+import math
+import time as time_module
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from rnnprobe._registry import resolve
-from rnnprobe.attacks import ATTACKS
+from rnnprobe.attacks import ATTACKS, TOKEN_ATTACKS
 from rnnprobe.attacks._checks import check_honesty
 from rnnprobe.attacks._classes import ClassPairs, attack_pairs
 from rnnprobe.attacks._inquiry import Check
-from rnnprobe.attacks._run import AttackResult, Robustness, evaluate_attacks
+from rnnprobe.attacks._run import AttackResult, Robustness, evaluate_attacks, searched
 from rnnprobe.attacks._time import Scan, StepCurve, flip_steps, scan_windows, step_curve
 from rnnprobe.attacks.pgd import PGD
 from rnnprobe.errors import DataError
@@ -21,6 +25,7 @@ from rnnprobe.protocols import Attack, Classifier
 from rnnprobe.records import Array, Bounds, Budget, Norm, Placement, SequenceDataset, Split
 
 Say = Callable[[str], None]
+_VALUE_ATTACKS = ("fgsm", "pgd", "apgd")
 _MOST_IN_TIME = 200
 _TIME_ATTACK_STEPS = 20
 
@@ -84,6 +89,71 @@ def default_radii(norm: Norm, bounds: Bounds) -> tuple[float, ...]:
     return tuple(share * (bounds.upper - bounds.lower) for share in shares)
 
 
+def chosen_budgets(
+    dataset: SequenceDataset,
+    norms: Sequence[Norm] | None = None,
+    radii: Sequence[float] | None = None,
+) -> list[list[Budget]]:
+    """Return the budgets of each norm, the smallest first.
+
+    Args:
+        dataset: What is attacked.
+        norms: `linf` or `l2`; None is `linf`, of tokens the number of edits.
+        radii: Of each norm; None takes `default_radii`.
+
+    Raises:
+        DataError: Tokens are given a norm, or a radius that is no whole number.
+    """
+    tokens = dataset.kind == "tokens"
+    if tokens and norms:
+        raise DataError("--norm is for values; of tokens epsilon is how many are replaced.")
+    if tokens and any(not float(radius).is_integer() for radius in radii or ()):
+        raise DataError("--epsilon of tokens is how many are replaced; give whole numbers like 1.")
+    chosen: Sequence[Norm] = ("edits",) if tokens else norms or ("linf",)
+    bounds = value_bounds(dataset)
+    return [
+        [Budget(radius, norm, bounds) for radius in sorted(radii or default_radii(norm, bounds))]
+        for norm in chosen
+    ]
+
+
+def chosen_attacks(
+    dataset: SequenceDataset,
+    names: Sequence[str] | None = None,
+    *,
+    targeted: bool = False,
+    seed: int = 0,
+) -> dict[str, Attack]:
+    """Return attacks by name.
+
+    Args:
+        dataset: What is attacked.
+        names: As for `make_attack`; None takes those of its kind: FGSM, PGD and APGD of values,
+            noise and HotFlip of tokens.
+        targeted: Whether they aim at a class; APGD and PGD alone can.
+        seed: Of what they draw.
+
+    Raises:
+        DataError: An attack is for data of the other kind.
+        UnknownNameError: No table or module has the name.
+    """
+    tokens = dataset.kind == "tokens"
+    default = TOKEN_ATTACKS if tokens else ("pgd", "apgd") if targeted else _VALUE_ATTACKS
+    chosen = names or default
+    for name in chosen:
+        if name in ATTACKS and name not in TOKEN_ATTACKS and tokens:
+            raise DataError(
+                f"The attack '{name}' changes values, but '{dataset.name}' has tokens; "
+                f"give --attack {','.join(TOKEN_ATTACKS)}."
+            )
+        if name == "hotflip" and not tokens:
+            raise DataError(
+                f"The attack 'hotflip' replaces tokens, but '{dataset.name}' has values; "
+                "give --attack pgd or apgd."
+            )
+    return {name: make_attack(name, targeted=targeted, seed=seed) for name in chosen}
+
+
 def make_attack(name: str, *, targeted: bool = False, seed: int = 0) -> Attack:
     """Return the attack of a name of `rnnprobe.attacks.ATTACKS`, or the user's `module:object`.
 
@@ -122,6 +192,7 @@ def study_attacks(
     placements: Sequence[Placement] = (),
     confusions: Array | None = None,
     seed: int = 0,
+    begin: Say = lambda text: None,
     say: Say = lambda text: None,
 ) -> AttackStudy:
     """Attack a model and judge the attacks.
@@ -138,7 +209,8 @@ def study_attacks(
         confusions: int64 (num_classes, num_classes), how often the model mistakes each class for
             each: asks for the table of classes.
         seed: Of targets, checks, and attacks on few steps.
-        say: Called with a line of progress.
+        begin: Called with the name of each piece of the work before it; there are `num_pieces`.
+        say: Called with a line after each piece.
 
     Raises:
         DataError: The model gets no example right; or attacks on few steps of tokens.
@@ -158,25 +230,32 @@ def study_attacks(
     outcomes, checks = [], []
     for radii in budgets:
         outcome = evaluate_attacks(
-            attacks, model, split, radii, targets=targets, on_result=_line(say)
+            attacks,
+            model,
+            split,
+            radii,
+            targets=targets,
+            on_begin=lambda name, budget: begin(_run_name(name, budget)),
+            on_result=_line(say),
         )
         if not outcome.attacked.any():
             raise DataError(
                 f"The model gets none of {len(split)} examples right, so there is nothing to fool."
             )
         outcomes.append(outcome)
-        say(f"{radii[0].norm}: checking the attacks")
-        checks.append(check_honesty(model, outcome, seed=seed))
+        with _piece(f"{radii[0].norm}: checks of the attacks", begin, say):
+            checks.append(check_honesty(model, outcome, seed=seed))
     first = outcomes[0]
     time = None
     if timesteps:
-        time = _study_time(model, first, timesteps, placements, seed, say)
+        piece = functools.partial(_piece, begin=begin, say=say)
+        time = _study_time(model, first, timesteps, placements, seed, piece)
     pairs = None
     if confusions is not None:
-        say("attacking every class towards every other")
         budget = first.budgets[-1]
         budget = dataclasses.replace(budget, epsilon=1) if budget.norm == "edits" else budget
-        pairs = attack_pairs(model, split, budget, confusions)
+        with _piece("every class towards every other", begin, say):
+            pairs = attack_pairs(model, split, budget, confusions)
     return AttackStudy(split, tuple(outcomes), tuple(checks), time, pairs)
 
 
@@ -192,12 +271,46 @@ def _check_timesteps(split: Split, timesteps: Sequence[int]) -> None:
         )
 
 
+def num_pieces(
+    attacks: Mapping[str, Attack],
+    budgets: Sequence[Sequence[Budget]],
+    *,
+    timesteps: Sequence[int] = (),
+    placements: Sequence[Placement] = (),
+    pairs: bool = False,
+) -> int:
+    """Return how many pieces of work `study_attacks` tells of.
+
+    Args:
+        attacks: As there.
+        budgets: As there.
+        timesteps: As there.
+        placements: As there.
+        pairs: Whether the table of classes is asked for.
+    """
+    runs = sum(len(searched(attack, radii)) for radii in budgets for attack in attacks.values())
+    in_time = len(placements) + 2 if timesteps else 0
+    return runs + len(budgets) + in_time + int(pairs)
+
+
+@contextlib.contextmanager
+def _piece(name: str, begin: Say, say: Say) -> Iterator[None]:
+    started = time_module.perf_counter()
+    begin(name)
+    yield
+    say(f"{name}, {time_module.perf_counter() - started:.1f} s")
+
+
+def _run_name(name: str, budget: Budget) -> str:
+    radius = f"{budget.norm} {budget.epsilon:g}"
+    return f"{name}, {radius if math.isfinite(budget.epsilon) else budget.norm}"
+
+
 def _line(say: Say) -> Callable[[str, AttackResult], None]:
     def on_result(name: str, result: AttackResult) -> None:
-        budget = result.budget
         say(
-            f"{name}, {budget.norm} {budget.epsilon:g}: fooled {int(result.success.sum())} that it "
-            f"had not fooled before, {result.seconds:.1f} s"
+            f"{_run_name(name, result.budget)}: fooled {int(result.success.sum())} that it had not "
+            f"fooled before, {result.seconds:.1f} s"
         )
 
     return on_result
@@ -215,7 +328,7 @@ def _study_time(
     timesteps: Sequence[int],
     placements: Sequence[Placement],
     seed: int,
-    say: Say,
+    piece: Callable[[str], contextlib.AbstractContextManager[None]],
 ) -> TimeStudy:
     split, budget = outcome.split, outcome.budgets[-1]
     right = np.flatnonzero(outcome.right)
@@ -225,11 +338,12 @@ def _study_time(
     part, curves = split.take(rows), []
     attack = PGD(steps=_TIME_ATTACK_STEPS, seed=seed)
     for placement in placements:
-        say(f"few steps: {placement}")
         placed = dataclasses.replace(budget, placement=placement)
-        curves.append(step_curve(attack, model, part, placed, timesteps))
+        with piece(f"few steps, {placement}"):
+            curves.append(step_curve(attack, model, part, placed, timesteps))
     width = sorted(timesteps)[len(timesteps) // 2]
-    say(f"windows of {width} steps")
-    scan = scan_windows(model, part, budget, width, seed=seed)
-    flips = flip_steps(model, part, budget, seed=seed)
+    with piece(f"windows of {width} steps"):
+        scan = scan_windows(model, part, budget, width, seed=seed)
+    with piece("step by step until it flips"):
+        flips = flip_steps(model, part, budget, seed=seed)
     return TimeStudy(budget, rows, tuple(curves), scan, flips)

@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from rnnprobe.attacks import ATTACKS
-from rnnprobe.cli._model import export_option, model_data_options, open_named, split_option
+from rnnprobe.cli._complete import some_of
+from rnnprobe.cli._model import (
+    export_option,
+    model_argument,
+    model_data_options,
+    open_named,
+    split_option,
+)
 from rnnprobe.cli._options import (
     Command,
     Output,
     keras_at_work,
     output_options,
-    path_type,
     plots_option,
     seed_option,
 )
-from rnnprobe.cli._progress import Progress
+from rnnprobe.cli._progress import Progress, counting
 from rnnprobe.cli._several import refuse_named_twice, refuse_other_data
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from rnnprobe.attacks._study import AttackStudy
     from rnnprobe.opening import OpenedModel
     from rnnprobe.protocols import Attack
-    from rnnprobe.records import Budget, Norm, Placement
+    from rnnprobe.records import Budget, Norm, Placement, SequenceDataset
 
 NORMS: tuple[Norm, ...] = ("linf", "l2")
 PLACEMENTS: tuple[Placement, ...] = ("free", "contiguous", "prefix", "suffix")
@@ -77,12 +82,13 @@ def _name(text: str) -> str:
 
 
 @click.command("attack", cls=Command, short_help="Fool it by small changes, and check the attack.")
-@click.argument("models", nargs=-1, required=True, type=path_type(), metavar="MODEL...")
+@model_argument("models", nargs=-1, required=True, metavar="MODEL...")
 @click.option(
     "--attack",
     "attacks",
     metavar="LIST",
     callback=_list_of(_name, "a list of names like fgsm,pgd"),
+    shell_complete=some_of(ATTACKS),
     help=f"Of {', '.join(ATTACKS)}, or your own module:class.  [default: fgsm,pgd,apgd; for "
     "tokens noise,hotflip]",
 )
@@ -97,6 +103,7 @@ def _name(text: str) -> str:
     "--norm",
     metavar="LIST",
     callback=_list_of(_name, "linf, l2 or linf,l2", NORMS),
+    shell_complete=some_of(NORMS),
     help="What measures the distance: linf, l2 or both.  [default: linf]",
 )
 @click.option(
@@ -114,6 +121,7 @@ def _name(text: str) -> str:
     "--placement",
     metavar="LIST",
     callback=_list_of(_name, f"some of {', '.join(PLACEMENTS)}", PLACEMENTS),
+    shell_complete=some_of(PLACEMENTS),
     help="With --timesteps: which steps may change.  [default: free,contiguous,prefix,suffix]",
 )
 @split_option
@@ -158,79 +166,34 @@ def _check_options(models: tuple[Path, ...], options: dict[str, Any]) -> None:
             raise click.UsageError("Several models are compared in one norm; give --norm once.")
 
 
-def _budgets(opened: OpenedModel, options: dict[str, Any]) -> list[list[Budget]]:
-    """Return the radii of each norm."""
-    from rnnprobe.attacks._study import default_radii, value_bounds
-    from rnnprobe.errors import DataError
-    from rnnprobe.records import Budget
+def _attacks_and_budgets(
+    dataset: SequenceDataset, options: dict[str, Any]
+) -> tuple[dict[str, Attack], list[list[Budget]]]:
+    """Return the attacks by name, and of each norm the radii."""
+    from rnnprobe.attacks._study import chosen_attacks, chosen_budgets
 
-    tokens = opened.dataset.kind == "tokens"
-    if tokens and options["norm"]:
-        raise DataError("--norm is for values; of tokens epsilon is how many are replaced.")
-    norms: tuple[Norm, ...] = ("edits",) if tokens else options["norm"] or ("linf",)
-    if tokens and any(not float(epsilon).is_integer() for epsilon in options["epsilon"] or ()):
-        raise DataError("--epsilon of tokens is how many are replaced; give whole numbers like 1.")
-    bounds = value_bounds(opened.dataset)
-    return [
-        [
-            Budget(epsilon, norm, bounds)
-            for epsilon in sorted(options["epsilon"] or default_radii(norm, bounds))
-        ]
-        for norm in norms
-    ]
-
-
-def _attacks(opened: OpenedModel, options: dict[str, Any]) -> dict[str, Attack]:
-    from rnnprobe.attacks import TOKEN_ATTACKS
-    from rnnprobe.attacks._study import make_attack
-    from rnnprobe.errors import DataError
-
-    tokens = opened.dataset.kind == "tokens"
-    names = options["attacks"] or (TOKEN_ATTACKS if tokens else ("fgsm", "pgd", "apgd"))
-    if options["targeted"] and not options["attacks"] and not tokens:
-        names = ("pgd", "apgd")
-    for name in names:
-        if name in ATTACKS and name not in TOKEN_ATTACKS and tokens:
-            raise DataError(
-                f"The attack '{name}' changes values, but '{opened.dataset.name}' has tokens; "
-                f"give --attack {','.join(TOKEN_ATTACKS)}."
-            )
-        if name == "hotflip" and not tokens:
-            raise DataError(
-                f"The attack 'hotflip' replaces tokens, but '{opened.dataset.name}' has values; "
-                "give --attack pgd or apgd."
-            )
-    make = {"targeted": options["targeted"], "seed": options["seed"]}
-    return {name: make_attack(name, **make) for name in names}
+    targeted, seed = options["targeted"], options["seed"]
+    return (
+        chosen_attacks(dataset, options["attacks"], targeted=targeted, seed=seed),
+        chosen_budgets(dataset, options["norm"], options["epsilon"]),
+    )
 
 
 def _attack(path: Path, output: Output, options: dict[str, Any]) -> int:
     part = options["split"]
     with keras_at_work(options["verbose"]):
-        from rnnprobe.attacks._study import study_attacks
-        from rnnprobe.confusions.pairs import find_confusions
-
         opened = open_named(path, options)
         dataset = opened.dataset
-        predictions = opened.predict(part)
-        with Progress("attacks", None, quiet=options["quiet"]) as progress:
-            study = study_attacks(
-                opened.classifier,
-                dataset.splits[part],
-                _attacks(opened, options),
-                _budgets(opened, options),
-                targeted=options["targeted"],
-                timesteps=options["timesteps"] or (),
-                placements=options["placement"] or PLACEMENTS,
-                confusions=find_confusions(predictions).matrix if options["targeted"] else None,
-                seed=options["seed"],
-                say=progress.line,
-            )
+        study = _study(opened, options)
 
         from rnnprobe.reports.attack import attack_report, worst_accuracy
         from rnnprobe.table import escape
 
-        output.draw(_figures(study, opened) if output.plots else {})
+        if output.plots:
+            from rnnprobe.reports._probe_figures import attack_figures
+
+            title = f"{opened.name} on {dataset.name}"
+            output.draw(attack_figures(study, opened.classifier, dataset, title))
     if options["export"] is not None:
         from rnnprobe.reports.attack_export import export_examples
 
@@ -241,25 +204,29 @@ def _attack(path: Path, output: Output, options: dict[str, Any]) -> int:
     return _gate(lowest, options["fail_under"])
 
 
-def _figures(study: AttackStudy, opened: OpenedModel) -> dict[str, Figure]:
-    from rnnprobe.reports._attack_figures import (
-        attack_gallery,
-        pairs_figure,
-        security_figure,
-        time_figure,
-    )
+def _study(opened: OpenedModel, options: dict[str, Any]) -> AttackStudy:
+    from rnnprobe.attacks._study import num_pieces, study_attacks
+    from rnnprobe.confusions.pairs import find_confusions
 
-    first, dataset = study.outcomes[0], opened.dataset
-    title = f"{opened.name} on {dataset.name}"
-    figures = {
-        "gallery.png": attack_gallery(first, opened.classifier, dataset),
-        "security_curve.png": security_figure(first, title),
-    }
-    if study.time is not None:
-        figures["timesteps.png"] = time_figure(study.time)
-    if study.pairs is not None:
-        figures["pairs.png"] = pairs_figure(study.pairs, dataset)
-    return figures
+    dataset, part, targeted = opened.dataset, options["split"], options["targeted"]
+    predictions = opened.predict(part)
+    attacks, budgets = _attacks_and_budgets(dataset, options)
+    timesteps, placements = options["timesteps"] or (), options["placement"] or PLACEMENTS
+    total = num_pieces(attacks, budgets, timesteps=timesteps, placements=placements, pairs=targeted)
+    with Progress("attacks and checks", total, quiet=options["quiet"]) as progress:
+        return study_attacks(
+            opened.classifier,
+            dataset.splits[part],
+            attacks,
+            budgets,
+            targeted=targeted,
+            timesteps=timesteps,
+            placements=placements,
+            confusions=find_confusions(predictions).matrix if targeted else None,
+            seed=options["seed"],
+            begin=progress.begin,
+            say=counting(progress, total, alike=False),
+        )
 
 
 def _compare(paths: tuple[Path, ...], output: Output, options: dict[str, Any]) -> int:
@@ -270,19 +237,25 @@ def _compare(paths: tuple[Path, ...], output: Output, options: dict[str, Any]) -
 
         first: OpenedModel | None = None
         with Progress("models", len(paths), quiet=options["quiet"]) as progress:
-            for number, path in enumerate(paths, start=1):
+            say = counting(progress, len(paths))
+            for path in paths:
                 opened = open_named(path, options)
                 first = first or opened
                 refuse_other_data(paths[0], first.dataset, path, opened.dataset, options)
-                budgets, attacks = _budgets(opened, options), _attacks(opened, options)
+                attacks, budgets = _attacks_and_budgets(opened.dataset, options)
                 split = opened.dataset.splits[part]
                 study = study_attacks(
-                    opened.classifier, split, attacks, budgets, seed=options["seed"]
+                    opened.classifier,
+                    split,
+                    attacks,
+                    budgets,
+                    seed=options["seed"],
+                    begin=partial(progress.begin, of=path.name),
                 )
                 models.append(ModelRobustness.of(str(path), opened.kind, study.outcomes[0]))
                 checks[str(path)] = study.checks[0]
                 shown = f"{models[-1].clean:.4f}, under attack {models[-1].robust[-1]:.4f}"
-                progress.line(f"{path}: accuracy {shown}", completed=number)
+                say(f"{path}: accuracy {shown}")
 
     from rnnprobe.reports.attack_models import attack_models_report
 

@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from rnnprobe.cli._model import (
     export_option,
+    model_argument,
     model_data_options,
     open_named,
     split_option,
@@ -26,13 +27,10 @@ from rnnprobe.cli._options import (
     plots_option,
     seed_option,
 )
-from rnnprobe.cli._progress import Progress
+from rnnprobe.cli._progress import Progress, counting
 from rnnprobe.confusions import DEFAULT_PROBES, PROBES
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from rnnprobe.confusions.study import ConfusionStudy
     from rnnprobe.records import SequenceDataset
     from rnnprobe.reports.mistakes_export import Section
 
@@ -47,7 +45,7 @@ _MODELS_FIGURES = ("stability.png",)
 
 
 @click.command("confusions", cls=Command, short_help="Rank the pairs of classes it mistakes.")
-@click.argument("models", metavar="[MODEL]...", nargs=-1, type=path_type())
+@model_argument("models", metavar="[MODEL]...", nargs=-1)
 @click.option(
     "--predictions",
     type=path_type(),
@@ -131,7 +129,9 @@ def _probe(path: Path, options: dict[str, Any]) -> None:
 
         opened = open_named(path, options)
         metadata, folds = read_metadata(path), options["folds"] or 5
-        with Progress("folds", folds, quiet=options["quiet"]) as progress:
+        trains = "labels" in (options["what"] or ())
+        what, total = ("folds", folds) if trains else (f"probing {opened.name}", None)
+        with Progress(what, total, quiet=options["quiet"]) as progress:
             study = study_confusions(
                 opened.classifier,
                 opened.dataset,
@@ -140,7 +140,7 @@ def _probe(path: Path, options: dict[str, Any]) -> None:
                 num_folds=folds,
                 settings=fold_settings(metadata),
                 seed=options["seed"],
-                say=progress.line,
+                say=counting(progress, folds),
             )
 
     from rnnprobe.reports.confusions import confusions_report
@@ -148,7 +148,9 @@ def _probe(path: Path, options: dict[str, Any]) -> None:
     from rnnprobe.table import escape
 
     if output.plots:
-        output.draw(_figures(study, f"{opened.name} on {opened.dataset.name}"))
+        from rnnprobe.reports._probe_figures import confusions_figures
+
+        output.draw(confusions_figures(study, f"{opened.name} on {opened.dataset.name}"))
     mistakes = mistakes_of(study.confusions.predictions, seed=trained_seed(metadata))
     sections = [Section(opened.name, options["split"], mistakes)]
     if study.suspects is not None:
@@ -160,30 +162,6 @@ def _probe(path: Path, options: dict[str, Any]) -> None:
     output.emit(
         confusions_report(study, title=escape(opened.name), top=options["top"], in_full=in_full)
     )
-
-
-def _figures(study: ConfusionStudy, title: str) -> dict[str, Figure]:
-    from rnnprobe.reports._confusion_figures import (
-        confusion_matrix_figure,
-        gallery_figure,
-        reliability_figure,
-    )
-    from rnnprobe.reports._decisions import decisions_figure
-    from rnnprobe.reports._pair_figures import pairs_figure
-
-    confusions, part = study.confusions, study.part
-    figures = {"confusion_matrix.png": confusion_matrix_figure(confusions, title)}
-    if study.dataset is not None:
-        figures["mistakes.png"] = gallery_figure(confusions, study.dataset, part)
-        figures["pairs.png"] = pairs_figure(confusions, study.dataset, part)
-    if study.calibration is not None:
-        figures["reliability.png"] = reliability_figure(study.calibration, title)
-    if study.decisions is not None:
-        names = confusions.predictions.class_names
-        figures["decisions.png"] = decisions_figure(
-            study.decisions, study.pair_decisions, names, title
-        )
-    return figures
 
 
 def _set_side_by_side(paths: tuple[Path, ...], options: dict[str, Any]) -> None:
@@ -243,7 +221,9 @@ def _read(path: Path, options: dict[str, Any]) -> None:
     predictions = read_predictions(path)
     study = study_predictions(predictions, seed=options["seed"])
     if output.plots:
-        output.draw(_figures(study, path.name))
+        from rnnprobe.reports._probe_figures import confusions_figures
+
+        output.draw(confusions_figures(study, path.name))
     sections = [Section(path.name, "test", mistakes_of(predictions))]
     _export(output, options["export"], sections, predictions.class_names)
     output.emit(confusions_report(study, title=escape(path.name), top=options["top"]))

@@ -4,18 +4,39 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rnnprobe.datasets._raw import PARTS, RawData, RawSplit, lengths_to_mask, pad, texts
+from rnnprobe.datasets._raw import (
+    PARTS,
+    RawData,
+    RawSplit,
+    is_utf8,
+    lengths_to_mask,
+    pad,
+    texts,
+)
 from rnnprobe.errors import DataError
 from rnnprobe.records import Array
 
 _SUFFIXES = {"all": "", "train": "_train", "validation": "_val", "test": "_test"}
 _KEYS = [f"{stem}{suffix}" for suffix in _SUFFIXES.values() for stem in "xy"]
+# What zipfile, zlib and NumPy raise for an archive whose bytes were changed: NotImplementedError
+# for an unknown compression, RuntimeError for encryption, the last two for sizes beyond all.
+_DAMAGED = (
+    OSError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+    NotImplementedError,
+    RuntimeError,
+    OverflowError,
+    MemoryError,
+)
 
 
 def read_npz_arrays(path: Path) -> dict[str, Array]:
@@ -31,14 +52,19 @@ def read_npz_arrays(path: Path) -> dict[str, Array]:
                 raise DataError(
                     f"'{path}' holds a single array; expected an npz archive of {_KEYS}."
                 )
-            return {name: archive[name] for name in archive.files}
-    except (OSError, EOFError, zipfile.BadZipFile) as exc:
-        raise DataError(f"Cannot read '{path}' as an npz archive: {exc}.") from exc
+            arrays = {name: archive[name] for name in archive.files}
+    except _DAMAGED as exc:
+        reason = str(exc) or type(exc).__name__
+        raise DataError(f"Cannot read '{path}' as an npz archive: {reason}.") from exc
     except ValueError as exc:
         raise DataError(
             f"'{path}' holds pickled Python objects or is damaged. Pickles can run code and are "
             "not loaded; save plain arrays."
         ) from exc
+    plain = [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]
+    if plain:
+        raise DataError(f"'{path}': the entry '{plain[0]}' is no array; expected .npy entries.")
+    return arrays
 
 
 def read_npz(path: Path) -> RawData:
@@ -74,8 +100,23 @@ def from_arrays(name: str, arrays: Mapping[str, Any]) -> RawData:
             f"'{name}' has the keys {sorted(arrays)}; expected x_train and y_train (x_val, y_val, "
             "x_test, y_test beside them), or x and y alone."
         )
-    names = arrays.get("class_names")
-    return RawData(name, parts, None if names is None else tuple(map(str, names)))
+    return RawData(name, parts, named_classes(name, arrays))
+
+
+def named_classes(name: str, arrays: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Return `class_names` out of a mapping of arrays, or None where it has none.
+
+    Raises:
+        DataError: They are not one text a class.
+    """
+    if "class_names" not in arrays:
+        return None
+    names = np.asarray(arrays["class_names"])
+    if names.ndim != 1 or len(names) == 0 or names.dtype.kind not in "UOiu":
+        raise DataError(
+            f"'{name}': class_names are {names.dtype} {names.shape}, expected one text a class."
+        )
+    return tuple(map(str, names))
 
 
 def _raw_split(name: str, arrays: Mapping[str, Any], suffix: str) -> RawSplit:
@@ -83,30 +124,47 @@ def _raw_split(name: str, arrays: Mapping[str, Any], suffix: str) -> RawSplit:
         if f"{stem}{suffix}" not in arrays:
             raise DataError(f"'{name}' has no key '{stem}{suffix}' beside its counterpart.")
     x, y = _examples(name, arrays[f"x{suffix}"]), np.asarray(arrays[f"y{suffix}"])
+    for stem, array in (("x", x), ("y", y)):
+        if array.ndim == 0:
+            raise DataError(f"'{name}': {stem}{suffix} is a single value, expected one an example.")
     if len(x) != len(y):
         raise DataError(f"'{name}': x{suffix} has {len(x)} examples, but y{suffix} {len(y)}.")
-    mask_key, lengths_key = f"mask{suffix}", f"lengths{suffix}"
-    if mask_key in arrays and lengths_key in arrays:
-        raise DataError(f"'{name}' has both {mask_key} and {lengths_key}; expected one of them.")
-    mask = None
-    if mask_key in arrays:
-        mask = np.asarray(arrays[mask_key]).astype(bool)
-    if lengths_key in arrays:
-        lengths = np.asarray(arrays[lengths_key])
-        if lengths.shape != y.shape[:1] or (lengths > x.shape[1]).any():
-            raise DataError(
-                f"'{name}': {lengths_key} must be one number an example, at most {x.shape[1]}, the "
-                f"number of steps; got {lengths.shape} numbers up to {lengths.max(initial=0)}."
-            )
-        mask = lengths_to_mask(lengths, x.shape[1])
-    if mask is not None and mask.shape != x.shape[:2]:
-        raise DataError(f"'{name}': {mask_key} has shape {mask.shape}, expected {x.shape[:2]}.")
+    mask = _mask(name, arrays, suffix, x)
     if mask is not None and not mask.any(axis=1).all():
         empty = int((~mask.any(axis=1)).argmax())
         raise DataError(f"'{name}': example {empty} of x{suffix} has no step that counts.")
     if mask is not None and x.ndim == 2:  # tokens say by a 0 what does not count
-        return RawSplit(np.where(mask, x, 0), y)
+        return RawSplit(np.where(mask, x, np.zeros_like(x)), y)
     return RawSplit(x, y, mask)
+
+
+def _mask(name: str, arrays: Mapping[str, Any], suffix: str, x: Array) -> Array | None:
+    """Return which steps count, by `mask` or `lengths`; None where neither is there."""
+    mask_key, lengths_key = f"mask{suffix}", f"lengths{suffix}"
+    if mask_key in arrays and lengths_key in arrays:
+        raise DataError(f"'{name}' has both {mask_key} and {lengths_key}; expected one of them.")
+    key = mask_key if mask_key in arrays else lengths_key
+    if key not in arrays:
+        return None
+    if x.ndim < 2:
+        raise DataError(f"'{name}': {key} is for steps, but x{suffix} has the shape {x.shape}.")
+    given = np.asarray(arrays[key])
+    if key == mask_key:
+        if given.shape != x.shape[:2]:
+            raise DataError(f"'{name}': {key} has shape {given.shape}, expected {x.shape[:2]}.")
+        if given.dtype.kind not in "biuf" or not np.isin(given, (0, 1)).all():
+            raise DataError(f"'{name}': {key} is {given.dtype}, expected True and False (1 and 0).")
+        return given.astype(bool)
+    whole = given.dtype.kind in "iu" or (
+        given.dtype.kind == "f" and (given == np.floor(given)).all()
+    )
+    if given.shape != x.shape[:1] or not whole or (given > x.shape[1]).any():
+        raise DataError(
+            f"'{name}': {key} must be one whole number an example, at most {x.shape[1]}, the "
+            f"number of steps; got {given.dtype} {given.shape}"
+            + (f" up to {given.max(initial=0)}." if whole else ".")
+        )
+    return lengths_to_mask(given, x.shape[1])
 
 
 def _examples(name: str, x: Any) -> Array:
@@ -118,11 +176,17 @@ def _examples(name: str, x: Any) -> Array:
         ) from exc
     if array.dtype.kind not in "USO":
         return array
-    decoded = [text.decode() if isinstance(text, bytes) else text for text in array.tolist()]
+    try:
+        decoded = [text.decode() if isinstance(text, bytes) else text for text in array.tolist()]
+    except ValueError as exc:  # bytes that are no UTF-8, or beyond the last character there is
+        raise DataError(f"'{name}': a text of x is damaged or not UTF-8: {exc}.") from exc
     if array.ndim != 1 or not all(isinstance(text, str) for text in decoded):
         raise DataError(
             f"'{name}': x is {array.dtype} {array.shape}; expected numbers, or one text an example."
         )
+    broken = [index for index, text in enumerate(decoded) if not is_utf8(text)]
+    if broken:
+        raise DataError(f"'{name}': text {broken[0]} of x holds what is no character (surrogate).")
     return texts([str(text) for text in decoded])
 
 

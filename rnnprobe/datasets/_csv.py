@@ -26,6 +26,13 @@ class CsvColumns:
         text: The text to classify; None takes the numeric columns.
         id: In long tables, what the rows of one example share.
         time: In long tables, what the rows of one example are ordered by.
+
+    Raises:
+        DataError: Columns that do not go together are named.
+
+    Example:
+        >>> CsvColumns(label="gesture", id="series", time="second").text is None
+        True
     """
 
     label: str | None = None
@@ -58,7 +65,7 @@ def read_csv(path: Path, columns: CsvColumns) -> RawData:
     if columns.text is not None:
         x, y, mask = texts(list(frame[columns.text])), frame[label].to_numpy(dtype=str), None
     elif columns.id is not None and columns.time is not None:
-        x, y, mask = _long(path, frame, label, columns.id, columns.time)
+        x, y, mask = read_long(path, frame, label, columns.id, columns.time)
     else:
         values = to_numbers(path, frame.drop(columns=label))
         x, y, mask = values[:, :, np.newaxis], frame[label].to_numpy(dtype=str), None
@@ -80,22 +87,30 @@ def read_frame(path: Path) -> pd.DataFrame:
     except UnicodeDecodeError as exc:
         raise DataError(f"'{path}' is not UTF-8 (byte {exc.start}); save it as UTF-8.") from exc
     except (OSError, ValueError) as exc:  # pandas' parser errors are ValueErrors
-        reason = str(exc).strip().splitlines()[0]
+        reason = (str(exc).strip().splitlines() or [type(exc).__name__])[0]
         raise DataError(f"Cannot read '{path}' as CSV: {reason}.") from exc
     if frame.empty:
         raise DataError(f"'{path}' has no rows below its header.")
+    # Else pandas takes the first column for names of the rows, and moves all others.
+    if not isinstance(frame.index, pd.RangeIndex):
+        raise DataError(f"'{path}': the rows have more fields than the header.")
     return frame
 
 
-def _label_column(path: Path, frame: pd.DataFrame, columns: CsvColumns) -> str:
+def find_label(frame: pd.DataFrame, columns: CsvColumns) -> str | None:
+    """Return which column holds the class: the one named, else the first of the usual names."""
     if columns.label is not None:
         return columns.label
-    for column in _LABEL_COLUMNS:
-        if column in frame:
-            return column
-    raise DataError(
-        f"'{path}' has the columns {list(frame)}; say by --label-column which holds the class."
-    )
+    return next((column for column in _LABEL_COLUMNS if column in frame), None)
+
+
+def _label_column(path: Path, frame: pd.DataFrame, columns: CsvColumns) -> str:
+    label = find_label(frame, columns)
+    if label is None:
+        raise DataError(
+            f"'{path}' has the columns {list(frame)}; say by --label-column which holds the class."
+        )
+    return label
 
 
 def to_numbers(path: Path, frame: pd.DataFrame) -> np.ndarray:
@@ -120,9 +135,14 @@ def to_numbers(path: Path, frame: pd.DataFrame) -> np.ndarray:
     return np.asarray(frame.astype(np.float64))
 
 
-def _long(
+def read_long(
     path: Path, frame: pd.DataFrame, label: str, id_column: str, time_column: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Return float32 (num_examples, num_steps, num_features), labels, and the mask or None.
+
+    Raises:
+        DataError: The rows of one id have several labels, or two of one time.
+    """
     numbers = to_numbers(path, frame.drop(columns=[label, id_column]))
     time_index = list(frame.drop(columns=[label, id_column])).index(time_column)
     times, features = numbers[:, time_index], np.delete(numbers, time_index, axis=1)

@@ -8,10 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from rnnprobe.datasets._layout import lay_out
-from rnnprobe.datasets._raw import RawSplit
+from rnnprobe.datasets._raw import RawSplit, is_utf8
 from rnnprobe.errors import DataError
 from rnnprobe.records import Array
 
+_LARGEST_LABEL = np.iinfo(np.int32).max
 PADDING, UNKNOWN = "", "\N{REPLACEMENT CHARACTER}"
 
 
@@ -44,8 +45,12 @@ def encode_labels(
                     f"Label {y[wrong[0]]} of example {wrong[0]} in the {part} part is out of "
                     f"range; expected 0 to {len(names) - 1} ({len(names)} classes)."
                 )
-    if len(names) != len(set(names)):
-        raise DataError(f"Class names must differ, but got {names}.")
+    for listed in (names, wanted_names or ()):
+        odd = [name for name in listed if not is_utf8(name)]
+        if odd:
+            raise DataError(f"The class name {odd[0]!r} is not UTF-8; give it another.")
+        if len(listed) != len(set(listed)):
+            raise DataError(f"Class names must differ, but got {list(listed)}.")
     if wanted_names is not None and list(wanted_names) != names:
         flat = _reorder(flat, names, wanted_names)
         names = list(wanted_names)
@@ -56,10 +61,18 @@ def encode_labels(
 
 
 def _flatten(part: str, y: Array) -> Array:
+    if y.dtype.kind == "S":
+        y = _decoded(part, y)
+    if y.dtype.kind not in "biufUO":
+        raise DataError(
+            f"Labels of the {part} part are {y.dtype}; expected class indices, one-hot rows or "
+            "names."
+        )
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.ndim == 2:
-        if not (np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all()):
+        one_hot = y.dtype.kind in "biuf" and y.shape[1] > 0 and np.isin(y, (0, 1)).all()
+        if not one_hot or not (y.sum(axis=1) == 1).all():
             raise DataError(
                 f"Labels of the {part} part have shape {y.shape} but are not one-hot; expected "
                 "one 1 and zeros in each row, or class indices."
@@ -69,9 +82,24 @@ def _flatten(part: str, y: Array) -> Array:
         raise DataError(
             f"Labels of the {part} part have shape {y.shape}, expected (num_examples,)."
         )
+    if y.dtype.kind in "UO":
+        return y
     if y.dtype.kind == "f" and not (y == np.round(y)).all():
         raise DataError(f"Labels of the {part} part are not whole numbers; expected class indices.")
-    return y if y.dtype.kind in "UO" else y.astype(np.int64)
+    huge = np.abs(y.astype(np.float64)) > _LARGEST_LABEL
+    if huge.any():
+        raise DataError(
+            f"Label {y[huge.argmax()]} of example {huge.argmax()} in the {part} part is no class "
+            "index; number the classes from 0."
+        )
+    return y.astype(np.int64)
+
+
+def _decoded(part: str, y: Array) -> Array:
+    try:
+        return np.char.decode(y, "utf-8")
+    except UnicodeDecodeError as exc:
+        raise DataError(f"Labels of the {part} part are bytes, but not UTF-8: {exc}.") from exc
 
 
 def _names_of_integers(flat: Mapping[str, Array]) -> list[str]:
@@ -140,8 +168,17 @@ def encode_array(part: str, split: RawSplit, layout: str | None) -> RawSplit:
         DataError: The axes could mean several things, or tokens are negative.
     """
     x = split.x
-    if is_pictures(x, layout):
+    if 0 in x.shape[1:]:
+        raise DataError(
+            f"x of the {part} part has the shape {x.shape}; its examples hold nothing. Expected at "
+            "least one step and one feature."
+        )
+    if is_pictures(x, layout) and x.dtype.kind in "fiub":
         pictures = x if x.ndim == 4 else x[..., np.newaxis]
+        if split.mask is not None and layout not in (None, "rows"):
+            raise DataError(
+                f"The {part} part has a mask, which is of rows; --layout {layout} has other steps."
+            )
         scaled = _to_float32(pictures)
         if x.dtype == np.uint8:
             scaled /= 255

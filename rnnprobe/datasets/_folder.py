@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+import zipfile
+import zlib
 from collections.abc import Collection
 from pathlib import Path
 
@@ -11,6 +14,8 @@ from rnnprobe.datasets._raw import PARTS, RawData, RawSplit, pad, texts
 from rnnprobe.errors import DataError
 from rnnprobe.records import Array
 
+# What Pillow and NumPy raise for files whose bytes were changed, beside OSError.
+_DAMAGED = (ValueError, EOFError, SyntaxError, OverflowError, MemoryError, struct.error, zlib.error)
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp")
 
 
@@ -32,7 +37,7 @@ def read_folder(
         DataError: The folder is empty, mixes both layouts, or a file cannot be read.
     """
     called = name or folder.name
-    folders, files = _entries(folder, only)
+    folders, files = list_entries(folder, only)
     parts_of = {"val": "validation", **{part: part for part in PARTS}}
     found = {parts_of[path.name]: path for path in folders if path.name in parts_of}
     if "train" in found or "test" in found:
@@ -49,7 +54,10 @@ def read_folder(
     return RawData(called, {"all": split}, notes=(note,))
 
 
-def _entries(folder: Path, only: Collection[str] | None = None) -> tuple[list[Path], list[Path]]:
+def list_entries(
+    folder: Path, only: Collection[str] | None = None
+) -> tuple[list[Path], list[Path]]:
+    """Return the folders and the files in a folder, sorted, without hidden ones."""
     entries = sorted(
         path
         for path in folder.iterdir()
@@ -59,7 +67,7 @@ def _entries(folder: Path, only: Collection[str] | None = None) -> tuple[list[Pa
 
 
 def _read_classes(folder: Path, only: Collection[str] | None = None) -> tuple[RawSplit, str]:
-    folders, files = _entries(folder, only)
+    folders, files = list_entries(folder, only)
     if folders and files:
         raise DataError(
             f"'{folder}' holds folders ('{folders[0].name}') and files ('{files[0].name}'); "
@@ -74,16 +82,21 @@ def _read_classes(folder: Path, only: Collection[str] | None = None) -> tuple[Ra
     if folders:
         by_class_files = {}
         for path in folders:
-            nested, by_class_files[path.name] = _entries(path)
+            nested, by_class_files[path.name] = list_entries(path)
             if nested:
                 raise DataError(f"'{path}' is a class and holds the folder '{nested[0].name}'.")
-        return _read_example_files(folder, by_class_files), (
+        return read_example_files(folder, by_class_files), (
             "read as one folder a class, one example a file"
         )
     raise DataError(f"'{folder}' is empty; expected one .txt file a class, or one folder a class.")
 
 
-def _decode(path: Path) -> str:
+def decode_text(path: Path) -> str:
+    """Return a text file.
+
+    Raises:
+        DataError: It cannot be read, or is not UTF-8.
+    """
     try:
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as exc:
@@ -94,7 +107,7 @@ def _decode(path: Path) -> str:
 
 
 def _lines(path: Path) -> list[str]:
-    stripped = (line.strip() for line in _decode(path).split("\n"))
+    stripped = (line.strip() for line in decode_text(path).split("\n"))
     return [line for line in stripped if line]
 
 
@@ -107,7 +120,12 @@ def _text_split(folder: Path, by_class: dict[str, list[str]]) -> RawSplit:
     return RawSplit(texts(x), np.array(y))
 
 
-def _read_example_files(folder: Path, by_class: dict[str, list[Path]]) -> RawSplit:
+def read_example_files(folder: Path, by_class: dict[str, list[Path]]) -> RawSplit:
+    """Return the examples of files, one each: `.txt`, `.npy` or pictures.
+
+    Raises:
+        DataError: A class has none, they are of several kinds, or one cannot be read.
+    """
     for class_name, files in by_class.items():
         if not files:
             raise DataError(f"'{folder}': class '{class_name}' has no examples.")
@@ -115,7 +133,7 @@ def _read_example_files(folder: Path, by_class: dict[str, list[Path]]) -> RawSpl
     y = np.array([name for name, files in by_class.items() for _ in files])
     suffixes = {".png" if p.suffix.lower() in _PICTURES else p.suffix.lower() for p in paths}
     if suffixes == {".txt"}:
-        return RawSplit(texts([_decode(path).strip() for path in paths]), y)
+        return RawSplit(texts([decode_text(path).strip() for path in paths]), y)
     if suffixes == {".npy"}:
         x, mask = pad([_array(path) for path in paths])
         return RawSplit(x, y, mask)
@@ -130,11 +148,13 @@ def _read_example_files(folder: Path, by_class: dict[str, list[Path]]) -> RawSpl
 def _array(path: Path) -> Array:
     try:
         array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as exc:
+    except (OSError, zipfile.BadZipFile, *_DAMAGED) as exc:
         raise DataError(f"Cannot read '{path}' as an array: {exc}.") from exc
-    if array.ndim != 2:
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub":
+        raise DataError(f"'{path}' holds no array of numbers; expected (num_steps, num_features).")
+    if array.ndim != 2 or array.shape[1] == 0:
         raise DataError(f"'{path}' has shape {array.shape}, expected (num_steps, num_features).")
-    return np.asarray(array)
+    return array
 
 
 def _stack_pictures(paths: list[Path]) -> Array:
@@ -147,10 +167,10 @@ def _stack_pictures(paths: list[Path]) -> Array:
 
 
 def _picture(path: Path) -> Array:
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     try:
         with Image.open(path) as image:
             return np.asarray(image.convert("L" if image.mode in ("1", "L", "I;16") else "RGB"))
-    except (OSError, UnidentifiedImageError) as exc:
+    except (OSError, Image.DecompressionBombError, *_DAMAGED) as exc:
         raise DataError(f"Cannot read '{path}' as a picture: {exc}.") from exc

@@ -62,7 +62,7 @@ def load_keras(
         with contextlib.redirect_stdout(sys.stderr):
             (x_train, y_train), (x_test, y_test) = module.load_data()
     except Exception as exc:  # Keras raises plain Exception when a download fails
-        reason = str(exc).splitlines()[0]
+        reason = (str(exc).splitlines() or [type(exc).__name__])[0]
         raise DataError(
             f"Cannot load '{name}': {reason}. Without a network put {files} "
             "(KERAS_HOME instead of ~/.keras where set), or give a file by --data PATH.npz."

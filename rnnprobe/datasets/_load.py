@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from rnnprobe.datasets._encode import (
 )
 from rnnprobe.datasets._folder import read_folder
 from rnnprobe.datasets._parts import SPLIT_SEED, three_parts
-from rnnprobe.datasets._raw import PARTS, RawData, RawSplit
+from rnnprobe.datasets._raw import PARTS, RawData, RawSplit, is_utf8
 from rnnprobe.datasets._split import stratified_subset
 from rnnprobe.errors import DataError
 from rnnprobe.records import Array, Bounds, SequenceDataset, Split
@@ -105,7 +106,7 @@ def load_dataset(
     dataset = _assemble(raw, layout, encoding or Encoding(), require_finite, split)
     if limit_examples is not None:
         dataset = limited(dataset, limit_examples)
-    is_path = isinstance(data, str | Path) and str(data) not in DATASETS and Path(data).exists()
+    is_path = isinstance(data, str | Path) and str(data) not in DATASETS and os.path.exists(data)
     source = {
         "data": str(Path(data).resolve()) if is_path else data if isinstance(data, str) else None,
         "layout": layout,
@@ -142,8 +143,16 @@ def _read(data: Any, columns: CsvColumns | None) -> RawData | SequenceDataset:
         return from_parts({"all": data})
     if isinstance(data, Mapping):
         return from_parts(data) if set(data) & {*PARTS, "all"} else from_arrays("arrays", data)
+    if not isinstance(data, str | Path):
+        raise DataError(
+            f"The data is a {type(data).__name__}; expected a name, a path, a dict of arrays or "
+            "parts, (x, y), a tf.data.Dataset or a SequenceDataset."
+        )
+    if not is_utf8(str(data)):
+        raise DataError(f"The name {str(data)!r} is not UTF-8; rename the data.")
+    # `os.path.exists` is False where `Path.exists` raises: for a name that is too long, or a loop.
     if isinstance(data, Path) or (
-        data not in DATASETS and (":" not in data or Path(data).exists())
+        data not in DATASETS and (":" not in data or os.path.exists(data))
     ):
         if str(data) in ("", "."):
             raise DataError("The data has an empty name; expected a name or a path.")
@@ -157,7 +166,7 @@ def _read(data: Any, columns: CsvColumns | None) -> RawData | SequenceDataset:
 
 
 def _read_path(path: Path, columns: CsvColumns) -> RawData:
-    if not path.exists():
+    if not os.path.exists(path):
         hint = " A path must exist." if path.suffix or len(path.parts) > 1 else ""
         raise unknown_name("data set", str(path), list(DATASETS), hint)
     if path.is_dir():
@@ -277,7 +286,8 @@ def _bounds(splits: Mapping[str, Split], unit: bool) -> Bounds | None:
     if unit:
         return Bounds(0.0, 1.0)
     values: Array = part.x if part.mask is None else part.x[part.mask]
-    return Bounds(float(np.nanmin(values)), float(np.nanmax(values)))
+    finite = values[np.isfinite(values)]
+    return Bounds(float(finite.min()), float(finite.max())) if finite.size else None
 
 
 def _digest(splits: Mapping[str, Split], class_names: tuple[str, ...]) -> str:
@@ -296,12 +306,19 @@ def load_again(source: Mapping[str, Any], data: str | None = None) -> SequenceDa
     Args:
         source: Of the data set as it was first loaded; what it lacks is as by default.
         data: A name or path in the place of the one it was loaded from.
+
+    Raises:
+        DataError: As for `load_dataset`, or the source was damaged.
     """
-    columns = source.get("columns")
+    columns, limit = source.get("columns"), source.get("limit_examples")
+    strangers = sorted(set(columns or ()) - {field.name for field in fields(CsvColumns)})
+    if strangers or (limit is not None and limit < 1):
+        what = f"the column '{strangers[0]}'" if strangers else f"limit_examples={limit}"
+        raise DataError(f"The file says {what} of its data, which means nothing; it was damaged.")
     return load_dataset(
         data or source["data"],
         layout=source.get("layout"),
-        limit_examples=source.get("limit_examples"),
+        limit_examples=limit,
         columns=CsvColumns(**columns) if columns else None,
         split=source.get("split"),  # models saved by earlier versions do not have it
     )

@@ -75,6 +75,20 @@ def texts(lines: Sequence[str]) -> Array:
     return array
 
 
+def is_utf8(text: str) -> bool:
+    """Whether a text can be written as UTF-8; one with half a surrogate pair cannot.
+
+    Example:
+        >>> is_utf8("ü"), is_utf8(chr(0xDCFF))
+        (True, False)
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def example_keys(x: Array, mask: Array | None = None) -> list[bytes]:
     """Return sixteen bytes per example that are equal where the counted steps are."""
     rows = np.ascontiguousarray(x)

@@ -46,7 +46,8 @@ def train_report(run: Run, dataset: SequenceDataset, model_file: str | None) -> 
                 len(dataset.test),
             )
         )
-    findings.append(Finding("settings", f"Settings: {_settings(run)}", run.to_dict()))
+    settings = escape(settings_text(run.model, run.train))
+    findings.append(Finding("settings", f"Settings: {settings}", run.to_dict()))
     if model_file is not None:
         epoch = int(run.metrics["epoch"])
         sentence = f"Model: {escape(model_file)}, as it was after epoch {epoch}"
@@ -92,18 +93,18 @@ def _model_phrase(run: Run) -> str:
     return f"{escape(run.model.cell)} ({run.parameters:,} parameters)"
 
 
-def _settings(run: Run) -> str:
-    """Return what differs from the records' defaults, and what everybody asks for."""
+def settings_text(model: ModelSpec, train: TrainSpec) -> str:
+    """Return what differs from the records' defaults, and what everybody asks for, plain text."""
     always = {"units", "optimizer", "learning_rate", "batch_size"}
     parts = []
-    chosen = {"cell": run.model.cell, "optimizer": run.train.optimizer}
-    for record, default in ((run.model, ModelSpec()), (run.train, TrainSpec())):
+    chosen = {"cell": model.cell, "optimizer": train.optimizer}
+    for record, default in ((model, ModelSpec()), (train, TrainSpec())):
         for name, value in vars(record).items():
             if name in ("cell", "seed", "epochs") or (name in AXES and not knows(chosen, name)):
                 continue
             if name in always or value != getattr(default, name):
                 parts.append(f"{name.replace('_', ' ')} {_text(value)}")
-    return escape(", ".join(parts))
+    return ", ".join(parts)
 
 
 def _text(value: Any) -> str:

@@ -38,12 +38,7 @@ def tune_report(
     """
     findings = []
     if len(result.trials) < result.budget or result.test is None:
-        sentence = (
-            f"Not complete: {len(result.trials)} of {result.budget} configurations were tried"
-        )
-        if result.run_dir is not None:
-            sentence += f"; `{resume_command('tune', result.run_dir)}` goes on"
-        findings.append(Finding("missing", sentence, result.budget - len(result.trials)))
+        findings.append(_missing_finding(result))
     findings += _best_findings(result)
     findings += [
         Finding("space", f"Space: {escape(_space_phrase(result))}", result.space.values),
@@ -67,6 +62,19 @@ def tune_report(
         made_by=made_by(),
         facts={"digest": dataset.digest, "seed": result.seed, "tuner": result.tuner},
     )
+
+
+def _missing_finding(result: TuneResult) -> Finding:
+    """Say what is not there, and how to get it; a run folder keeps no model and no test."""
+    missing = result.budget - len(result.trials)
+    sentence = f"Not complete: {len(result.trials)} of {result.budget} configurations were tried"
+    goes_on = "goes on"
+    if not missing:
+        sentence = f"All {result.budget} configurations were begun; the best is not tested here"
+        goes_on = "ends what is left, tests the best and saves its model"
+    if result.run_dir is not None:
+        sentence += f"; `{resume_command('tune', result.run_dir)}` {goes_on}"
+    return Finding("missing", sentence, missing)
 
 
 def _best_findings(result: TuneResult) -> list[Finding]:

@@ -111,6 +111,17 @@ class BudgetHyperbandOracle(_DistinctMixin, HyperbandOracle):
         stage: int = self.factor**round_num
         return math.ceil(self._first_sizes()[bracket_num] / stage)
 
+    def planned_epochs(self) -> tuple[int, ...]:
+        """Return for how many epochs each training goes on, if every one finishes."""
+        planned: list[int] = []
+        for bracket in range(self._get_num_brackets()):
+            before = 0
+            for stage in range(self._get_num_rounds(bracket)):
+                epochs = int(self._get_epochs(bracket, stage))
+                planned += [epochs - before] * self._get_size(bracket, stage)
+                before = epochs
+        return tuple(planned)
+
     def _first_sizes(self) -> list[int]:
         """Deal the configurations to the brackets, at least one each, by largest remainder."""
         brackets = self._get_num_brackets()
@@ -122,6 +133,27 @@ class BudgetHyperbandOracle(_DistinctMixin, HyperbandOracle):
         for bracket in by_remainder[: self.num_configurations - sum(sizes)]:
             sizes[bracket] += 1
         return sizes
+
+
+def planned_epochs(tuner: str, space: SearchSpace, *, trials: int, epochs: int) -> tuple[int, ...]:
+    """Return for how many epochs each training of a search goes on, if every one finishes.
+
+    Args:
+        tuner: As for `build_oracle`.
+        space: What to search.
+        trials: How many configurations to try; of a smaller space all.
+        epochs: The most epochs per configuration.
+
+    Example:
+        >>> planned_epochs("random", SearchSpace(units=[8, 16, 32]), trials=2, epochs=9)
+        (9, 9)
+    """
+    number = min(trials, space.size)
+    if tuner != "hyperband":
+        return (epochs,) * number
+    oracle = build_oracle(tuner, space, trials=number, epochs=epochs, seed=0)
+    planned: tuple[int, ...] = oracle.planned_epochs()
+    return planned
 
 
 def build_oracle(

@@ -1,0 +1,290 @@
+"""A page on a run folder: what it holds, as the command that made it prints it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rnnprobe._archive import read_metadata
+from rnnprobe._registry import load_object, unknown_name
+from rnnprobe._versions import made_by
+from rnnprobe.datasets._load import limited, load_again
+from rnnprobe.errors import DataError, ModelError, OutputError, RnnprobeError
+from rnnprobe.experiments import EXPERIMENTS
+from rnnprobe.journal import EXPERIMENT, read_experiment
+from rnnprobe.opening import open_model
+from rnnprobe.records import Run, SequenceDataset
+from rnnprobe.reports._chapters import Probing, model_chapters
+from rnnprobe.reports._chapters_captions import captioned
+from rnnprobe.reports._chapters_facts import Facts, facts_table, run_again_command, run_facts
+from rnnprobe.reports._common import counted, data_arguments, resume_command
+from rnnprobe.reports.page import Chapter, Page
+from rnnprobe.search.results import CellRun, SweepResult
+from rnnprobe.search.task import MODELS
+from rnnprobe.table import Finding, escape
+
+Chapters = tuple[Chapter, ...]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of the model of a sweep's best cell.
+
+    Args:
+        part: The part of the data.
+        seed: As the commands take it.
+        limit_examples: Keeps at most so many examples of each part.
+        imports: As for `rnnprobe.load_model`.
+        moved: Whether the data lie elsewhere than the model's file says.
+        say: Called with a line of progress, and with how many chapters are done.
+    """
+
+    part: str = "test"
+    seed: int = 0
+    limit_examples: int | None = None
+    imports: tuple[str, ...] = ()
+    moved: bool = False
+    say: Callable[[str, int], None] = lambda text, done: None
+
+
+@dataclass(frozen=True, eq=False)
+class RunFolder:
+    """What a run folder holds, with its data.
+
+    Args:
+        folder: The folder; nothing is written into it.
+        described: What it says of itself.
+        datasets: Its data, one a split; of a reproduction alone more than one.
+        chapter: What its command prints.
+        runs: All runs that there are.
+        wanted: How many there should be.
+        own_data: Name of the data where none are named; empty where the command has a default.
+        model: The run whose saved model stands for the best cell, and its file; None where no
+            model was kept.
+        remark: Which one that is, plain text; or why there is none.
+    """
+
+    folder: Path
+    described: Mapping[str, Any]
+    datasets: Sequence[SequenceDataset]
+    chapter: Chapter
+    runs: tuple[Run, ...]
+    wanted: int
+    own_data: str = ""
+    model: Path | None = None
+    remark: str = ""
+
+
+def read_run(folder: Path, data: str | None = None) -> RunFolder:
+    """Read a run folder, of an interrupted run as far as it went.
+
+    Args:
+        folder: Of `sweep`, `tune` or `reproduce`.
+        data: Where the data are now, if elsewhere than they were; they must be the same.
+
+    Raises:
+        OutputError: It is no run folder.
+        DataError: The data are not found, or are not those of the run.
+    """
+    described = read_experiment(folder) if folder.is_dir() else None
+    if described is None:
+        raise OutputError(f"'{folder}' is no run folder of rnnprobe: it has no {EXPERIMENT}.")
+    readers: dict[str, Callable[..., RunFolder]] = {
+        "sweep": _read_sweep,
+        "tune": _read_tune,
+        "reproduce": _read_reproduction,
+    }
+    command = described.get("command")
+    if command not in readers:
+        raise OutputError(f"'{folder}' holds a run of '{command}', of which nothing is reported.")
+    if data is None and described["source"].get("data") is None:
+        raise DataError(
+            f"The data of the run in '{folder}' was in memory alone; name it by --data."
+        )
+    return readers[command](folder, described, data)
+
+
+def _same_data(folder: Path, described: Mapping[str, Any], dataset: SequenceDataset) -> None:
+    there = described["fixed"]["data"]["digest"]
+    if dataset.digest != there:
+        raise DataError(
+            f"'{dataset.name}' is not what the run in '{folder}' was made on: its digest was "
+            f"{there} and is {dataset.digest} now; name the same data by --data."
+        )
+
+
+@contextlib.contextmanager
+def _described_rightly(folder: Path) -> Iterator[None]:
+    """Say that a run folder was damaged where its description has values that cannot be."""
+    try:
+        yield
+    except RnnprobeError:
+        raise
+    except (KeyError, TypeError, ValueError) as exc:
+        raise OutputError(
+            f"Cannot read '{folder / EXPERIMENT}': {type(exc).__name__} {exc}; it was damaged, or "
+            "written by another version of rnnprobe."
+        ) from exc
+
+
+def _load(folder: Path, described: Mapping[str, Any], data: str | None) -> SequenceDataset:
+    dataset = load_again(described["source"], data)
+    _same_data(folder, described, dataset)
+    return dataset
+
+
+def _read_sweep(folder: Path, described: Mapping[str, Any], data: str | None) -> RunFolder:
+    from rnnprobe.reports._sweep_figures import sweep_figures
+    from rnnprobe.reports.sweep import sweep_report
+    from rnnprobe.search.analysis import METRIC
+    from rnnprobe.search.sweep import load_sweep
+
+    dataset = _load(folder, described, data)
+    with _described_rightly(folder):
+        result = load_sweep(folder)
+    chapter = Chapter(
+        "What was swept",
+        resume_command("sweep", folder),
+        sweep_report(result, dataset),
+        captioned("sweep", sweep_figures(result, None, None, METRIC)),
+        result,
+    )
+    runs = tuple(run.run for run in (*result.runs, *result.confirmations))
+    model, remark = _best_model(result)
+    return RunFolder(
+        folder, described, (dataset,), chapter, runs, result.wanted, model=model, remark=remark
+    )
+
+
+def _best_model(result: SweepResult) -> tuple[Path | None, str]:
+    """Return the model of the best cell's first run and which one it is, or why there is none."""
+    ranking = result.ranking()
+    if not ranking:
+        return None, ""
+    run: CellRun = ranking[0].finished[0]
+    which = f"one of its {counted(len(ranking[0].finished), 'run')} that finished"
+    remark = (
+        f"the best of {counted(len(ranking), 'cell')} by validation accuracy, seed "
+        f"{run.run.train.seed}, {which}; what is found of it need not hold for another seed"
+    )
+    try:
+        return result.model_file(run), remark
+    except ModelError:
+        kept = any(Path(str(result.run_dir), MODELS).glob("*.keras"))
+        return None, "kept, but not that of the best cell's first run" if kept else ""
+
+
+def _read_tune(folder: Path, described: Mapping[str, Any], data: str | None) -> RunFolder:
+    from rnnprobe.reports._figures import trials_figure
+    from rnnprobe.reports.tune import tune_report
+    from rnnprobe.search.tuner import load_tune
+
+    dataset = _load(folder, described, data)
+    with _described_rightly(folder):
+        result = load_tune(folder)
+    figures = {}
+    if result.best is not None:
+        curves = {t.number: list(t.run.history.get("val_accuracy", [])) for t in result.trials}
+        figures = {"trials.png": trials_figure(curves, result.best.number)}
+    report, pictures = tune_report(result, dataset), captioned("tune", figures)
+    command = resume_command("tune", folder)
+    headline = "best" if result.best is not None else ""
+    chapter = Chapter("What was searched", command, report, pictures, headline=headline)
+    runs = tuple(trial.run for trial in result.trials)
+    remark = "not in the folder: a search saves its best one by --model-out"
+    return RunFolder(folder, described, (dataset,), chapter, runs, result.budget, remark=remark)
+
+
+def _read_reproduction(folder: Path, described: Mapping[str, Any], data: str | None) -> RunFolder:
+    from rnnprobe.experiments._limits import parse_limits
+    from rnnprobe.experiments._reproduce import Plan, load_reproduction
+    from rnnprobe.reports._reproduce_figures import reproduce_figures
+    from rnnprobe.reports.reproduce import reproduce_report
+
+    fixed, wanted, source = (described[name] for name in ("fixed", "wanted", "source"))
+    name = fixed.get("experiment")
+    if name not in EXPERIMENTS:  # by another version
+        raise unknown_name("experiment", str(name), list(EXPERIMENTS))
+    experiment = load_object(EXPERIMENTS[name])
+    with _described_rightly(folder):
+        plan = Plan(
+            experiment,
+            data=data or source["data"],
+            limits=parse_limits(wanted["limit"]) if wanted["limit"] else (),
+            limit_examples=source.get("limit_examples"),
+            repeats=wanted["repeats"],
+            seed=fixed["seed"],
+        )
+    datasets = plan.load_all()
+    _same_data(folder, described, datasets[0])
+    result = load_reproduction(plan, datasets, folder)
+    chapter = Chapter(
+        "What was published, and what was measured",
+        resume_command("reproduce", folder),
+        reproduce_report(result),
+        captioned("reproduce", reproduce_figures(result)),
+    )
+    return RunFolder(
+        folder, described, datasets, chapter, result.runs, plan.num_runs, experiment.dataset
+    )
+
+
+def probed_chapters(run: RunFolder, file: Path, what: Collection[str], ask: Asked) -> Chapters:
+    """Return what every probe says of the model of a sweep's best cell.
+
+    Args:
+        run: The sweep.
+        file: Its model.
+        what: Which of `PROBED`.
+        ask: How.
+
+    Raises:
+        ModelError: The model cannot be read.
+    """
+    metadata = read_metadata(file)
+    source = (metadata or {}).get("data", {})
+    whole = run.datasets[0]
+    dataset = whole if ask.limit_examples is None else limited(whole, ask.limit_examples)
+    # What the run was made on, wherever it lies now.
+    opened = open_model(file, imports=ask.imports, loaded={repr(source): dataset})
+    arguments = data_arguments(whole) if ask.moved else []
+    if ask.limit_examples is not None:
+        arguments += ["--limit-examples", str(ask.limit_examples)]
+    for name in ask.imports:
+        arguments += ["--import", name]
+    probing = Probing(file, opened, metadata, ask.part, ask.seed, tuple(arguments), ask.say)
+    remark = Finding("which_model", f"Model: {escape(f'{file.name}, of {run.remark}')}", str(file))
+    return tuple(
+        replace(one, report=replace(one.report, findings=(remark, *one.report.findings)))
+        for one in model_chapters(probing, what)
+    )
+
+
+def run_page(run: RunFolder, chapters: Sequence[Chapter] = (), *, command: str) -> Page:
+    """Return the page on a run folder.
+
+    Args:
+        run: What `read_run` returned.
+        chapters: Of its model, where one was probed.
+        command: The command line that makes the page.
+    """
+    models = run.folder / MODELS
+    swept = run.described["command"] == "sweep"
+    again = run_again_command(
+        run.described,
+        run.datasets[0],
+        with_models=swept and models.is_dir(),
+        own_data=run.own_data,
+    )
+    facts: Facts = run_facts(run.folder, run.described, run.runs, run.wanted, again)
+    facts.append(("model", f"{run.model}, of {run.remark}" if run.model else run.remark))
+    return Page(
+        title=run.folder.resolve().name,
+        facts=facts_table(facts),
+        chapters=(run.chapter, *chapters),
+        command=command,
+        made_by=made_by(),
+    )

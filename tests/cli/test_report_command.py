@@ -1,0 +1,380 @@
+"""`rnnprobe report`: a page holds what each command prints alone, of a model and of a run."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import shlex
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from conftest import Cli, make_values
+from keras import layers
+from PIL import Image
+
+from rnnprobe import SearchSpace, SequenceDataset, load_dataset
+from rnnprobe._archive import add_metadata, read_metadata
+from rnnprobe.experiments import EXPERIMENTS
+from rnnprobe.experiments._record import Cell, Experiment, Measure
+from rnnprobe.experiments._reproduce import Plan as Reproducing
+from rnnprobe.experiments._shapes import SHAPES, Shape
+from rnnprobe.journal import Journal
+from rnnprobe.records import Run, specs_from_dict
+from rnnprobe.search.sweep import Plan
+from rnnprobe.search.task import MODELS
+from rnnprobe.search.tuner import Wanted
+
+TINY = Experiment(
+    name="tiny-page",
+    title="A gru on a few values: test accuracy by units",
+    source="report T",
+    dataset="three-classes",
+    settings={"cell": "gru", "batch_size": 32, "steps": 2},
+    cells=(Cell({"units": 2}, {"test_accuracy": 0.4}), Cell({"units": 3}, {"test_accuracy": 0.5})),
+    rows=("units",),
+    columns=(),
+    measures=(Measure("test_accuracy", "Test"),),
+    claims=(),
+    given=("A few updates.",),
+    chosen=("All else.",),
+)
+
+
+def chapters(text: str) -> dict[str, tuple[str, str]]:
+    """Return of each chapter its command and the text below it, by its heading."""
+    found = {}
+    for part in re.split(r"^## ", text, flags=re.M)[1:]:
+        heading, _, rest = part.partition("\n")
+        fenced = re.match(r"\n```sh\n(.*)\n```\n", rest)
+        body = rest[fenced.end() :] if fenced else rest
+        found[heading] = (fenced[1] if fenced else "", body.strip())
+    return found
+
+
+def without_seconds(text: str) -> str:
+    """Return a report as it is however long it took, without its last line and links."""
+    lines = (re.sub(r"\|\s+[\d.]+ \|$", "|", line) for line in text.strip().splitlines())
+    kept = (line for line in lines if not line.startswith(("_Made by", "![")))
+    return re.sub(r"[ -]+", " ", "\n".join(kept)).strip()
+
+
+def facts(text: str) -> dict[str, str]:
+    rows = re.findall(r"^\| (.*?) +\| (.*?) +\|$", text.partition("\n## ")[0], re.M)
+    return dict(rows)
+
+
+def everything(folder: Path) -> dict[str, tuple[bytes, int]]:
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+
+
+@pytest.fixture(scope="module")
+def page(saved_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a page on `saved_model`, in both forms, with its pictures."""
+    from rnnprobe.cli import run
+
+    folder = tmp_path_factory.mktemp("page")
+    with contextlib.chdir(folder):
+        arguments = ["report", str(saved_model), "--html", "p.html", "-o", "p.md"]
+        assert run([*arguments, "--plots", "pictures", "-q"]) == 0
+    return folder
+
+
+def test_each_chapter_is_what_its_command_prints(cli: Cli, page: Path, saved_model: Path) -> None:
+    found = chapters((page / "p.md").read_text("utf-8"))
+    assert list(found) == [
+        "How it was trained",
+        "What it gets wrong",
+        "How easily it is fooled",
+        "What happens inside",
+    ]
+    for (command, body), name in zip(
+        list(found.values())[1:], ("confusions", "attack", "inspect"), strict=True
+    ):
+        assert shlex.split(command) == ["rnnprobe", name, str(saved_model)]
+        alone = cli(*shlex.split(command)[1:])
+        assert alone.status == 0, alone.err
+        assert without_seconds(body) == without_seconds(alone.out)
+
+
+def test_the_training_of_a_model_is_told_from_its_file(
+    cli: Cli, page: Path, saved_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (page / "p.md").read_text("utf-8")
+    command, body = chapters(text)["How it was trained"]
+    monkeypatch.chdir(page)  # the paths of a page are those from where it was made
+    again = cli(*shlex.split(command)[1:], "-q", "--model-out", tmp_path / "again.keras")
+    assert again.status == 0, again.err
+    trained, kept = saved_model.with_suffix(".md").read_text("utf-8"), without_seconds(body)
+    for line in without_seconds(again.out).splitlines():
+        assert "Model: " in line or line in kept
+    assert without_seconds(trained).splitlines()[0] in kept
+    assert facts(text)["trained again by"] == command
+    assert facts(text)["seed"] == "0"
+
+
+def test_both_forms_are_written_with_all_pictures(page: Path) -> None:
+    html, text = ((page / name).read_text("utf-8") for name in ("p.html", "p.md"))
+    drawn = {path.name for path in (page / "pictures").iterdir()}
+    links = re.findall(r"^!\[(.*)\]\(<(.*)>\)$", text, re.M)
+    assert {path for _, path in links} == {f"pictures/{name}" for name in drawn}
+    assert all(caption.endswith(".") for caption, _ in links)
+    assert {"train-curves.png", "attack-security_curve.png", "inspect-gates.png"} <= drawn
+    for name in drawn:
+        with Image.open(page / "pictures" / name) as picture:
+            assert picture.format == "PNG"
+    assert html.startswith("<!doctype html>")
+    for heading in chapters(text):
+        assert heading in html
+    assert html.count("data:image") >= len(drawn)
+
+
+def test_options_go_into_the_commands_and_choose_chapters(
+    cli: Cli, saved_model: Path, values_npz: Path
+) -> None:
+    given = ("--data", values_npz, "--limit-examples", 30, "--split", "validation", "--seed", 3)
+    done = cli("report", saved_model, *given, "--what", "confusions")
+    assert done.status == 0, done.err
+    assert "confusions done\n" in done.err
+    found = chapters(done.out)
+    assert list(found) == ["How it was trained", "What it gets wrong"]
+    command, body = found["What it gets wrong"]
+    assert shlex.split(command)[3:] == [str(part) for part in given]
+    alone = cli(*shlex.split(command)[1:])
+    assert without_seconds(body) == without_seconds(alone.out)
+    first = re.search(r"^```sh\n(.*)$", done.out, re.M)
+    assert first is not None
+    assert first[1] == shlex.join(map(str, ["rnnprobe", "report", saved_model, *given[:4],
+        "--what", "confusions", *given[4:]]))  # fmt: skip
+    assert "limited to 30 examples a part" in facts(done.out)["probed on"]
+    trained = found["How it was trained"][1]
+    assert "other data than this page's" in trained
+    assert "- Test:" not in trained
+
+
+def test_what_cannot_be_told_is_a_sentence_and_no_failure(cli: Cli) -> None:
+    x, y = make_values()
+    np.savez("two.npz", x=x, y=y, class_names=["a", "b", "c"])
+    never = keras.Sequential(
+        [
+            keras.Input((6, 3)),
+            layers.Flatten(),
+            layers.Dense(3, bias_initializer=keras.initializers.Constant(0.0)),
+        ]
+    )
+    never.layers[-1].kernel.assign(np.zeros((18, 3)))
+    never.layers[-1].bias.assign([9.0, 0.0, 0.0])
+    never.save("never.keras")
+    np.savez("wrong.npz", x=x, y=1 + y % 2, class_names=["a", "b", "c"])
+    done = cli("report", "never.keras", "--data", "wrong.npz", "-q")
+    assert done.status == 0, done.err
+    found = chapters(done.out)
+    assert next(iter(found)) == "What it gets wrong"
+    attacked = found["How easily it is fooled"][1]
+    assert re.search(r"- The model gets none of \d+ examples right", attacked)
+    assert "The model has no recurrent layer." in found["What happens inside"][1]
+    assert "the file does not say how" in facts(done.out)["trained by"]
+
+
+def test_a_hardened_or_earlier_model_has_no_curves(
+    cli: Cli, saved_model: Path, tmp_path: Path
+) -> None:
+    known = read_metadata(saved_model) or {}
+    earlier = {name: value for name, value in known.items() if name != "history"}
+    hardened = {**known, "hardened": {"with": "pgd", "schedule": {"epochs": 2, "seed": 5}}}
+    for name, metadata in (("earlier", earlier), ("hardened", hardened)):
+        path = tmp_path / f"{name}.keras"
+        keras.models.load_model(saved_model, compile=False).save(path)
+        add_metadata(path, {n: v for n, v in metadata.items() if n != "schema"})
+        done = cli("report", path, "--what", "confusions", "-q")
+        assert list(chapters(done.out)) == ["What it gets wrong"], done.err
+        told = facts(done.out)
+        if name == "earlier":
+            assert told["training curves"].startswith("not kept")
+        else:
+            assert told["hardened"] == "with pgd, schedule (epochs 2, seed 5)"
+            assert "trained again by" not in told
+
+
+def test_bad_input_is_one_line_before_the_work(cli: Cli, saved_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.html").write_text("<p>mine</p>")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "a.txt").write_text("a")
+    for arguments, reason in (
+        (("missing",), "There is no run folder or model 'missing'"),
+        (("folder",), "no run folder of rnnprobe"),
+        (("mine.html",), "is no .keras file"),
+        ((saved_model, "--html", "page.txt"), "--html got 'page.txt', expected"),
+        ((saved_model, "-o", "page.html"), "--output got 'page.html', expected"),
+        ((saved_model, "--html", "mine.html"), "rnnprobe did not write it"),
+        ((saved_model, "-o", "no/page.md"), "there is no folder 'no'"),
+        ((saved_model, "--what", "confusion"), "Did you mean 'confusions'?"),
+        (("folder", "--layout", "rows"), "leave out --layout"),
+    ):
+        done = cli("report", *arguments)
+        assert done.out == ""
+        assert done.status in (1, 2), done
+        assert reason in done.err
+        assert done.err.count("\n") == 1
+    assert (tmp_path / "mine.html").read_text() == "<p>mine</p>"
+
+
+def entry(key: str, run: Run, hits: str = "", **more: Any) -> dict[str, Any]:
+    return {"key": key, "run": run.to_dict(), "hits": hits, **more}
+
+
+def run_of(saved_model: Path, task: Any, accuracy: float) -> Run:
+    """Return a run of a task as if its model had been the saved one."""
+    known: Mapping[str, Any] = read_metadata(saved_model) or {}
+    metrics = {**known["metrics"], "val_accuracy": accuracy}
+    return Run(
+        dataset_digest=known["data"]["digest"],
+        model=task.model,
+        train=task.train,
+        status="ok",
+        history=known["history"],
+        metrics=metrics,
+        seconds=1.5,
+        peak_memory=None,
+        parameters=339,
+        versions=known["versions"],
+    )
+
+
+@pytest.fixture
+def dataset(values_npz: Path) -> SequenceDataset:
+    return load_dataset(values_npz)
+
+
+def write_sweep(folder: Path, dataset: SequenceDataset, saved_model: Path, count: int) -> Plan:
+    """Write a sweep of two cells, twice each, as far as `count` runs."""
+    plan = Plan(SearchSpace(cell="gru", units=[8, 9]), 2, 0, 0, {"epochs": 2})
+    with Journal(folder, plan.experiment(dataset), resume=False) as journal:
+        for number, task in enumerate(plan.tasks()[:count]):
+            journal.append(entry(task.key, run_of(saved_model, task, 0.5 + 0.1 * number), "ff"))
+    return plan
+
+
+def test_a_sweep_is_told_with_the_model_of_its_best_cell(
+    cli: Cli, dataset: SequenceDataset, saved_model: Path, tmp_path: Path
+) -> None:
+    plan = write_sweep(tmp_path / "run", dataset, saved_model, 4)
+    best = next(task for task in plan.tasks() if task.model.units == 9)
+    (tmp_path / "run" / MODELS).mkdir()
+    shutil.copy(saved_model, tmp_path / "run" / MODELS / f"{best.name}.keras")
+    before = everything(tmp_path / "run")
+    done = cli("report", "run", "--what", "confusions", "--html", "p.html", "-o", "p.md")
+    assert done.status == 0, done.err
+    assert everything(tmp_path / "run") == before
+    text = Path("p.md").read_text("utf-8")
+    found = chapters(text)
+    assert list(found) == ["What was swept", "What it gets wrong"]
+    command, body = found["What was swept"]
+    assert command == "rnnprobe sweep --run-dir run --resume"
+    alone = cli(*shlex.split(command)[1:])
+    assert alone.status == 0, alone.err
+    assert without_seconds(body) == without_seconds(alone.out)
+    command, body = found["What it gets wrong"]
+    assert command == f"rnnprobe confusions run/models/{best.name}.keras"
+    assert "the best of 2 cells by validation accuracy, seed 0, one of its 2 runs" in body
+    assert cli(*shlex.split(command)[1:]).out.splitlines()[0] in body
+    told = facts(text)
+    assert told["runs"] == "4 of 4 made, 4 finished"
+    made = told["made anew by"]
+    assert made.startswith("rnnprobe sweep --cell gru --units 8,9 --epochs 2 --repeats 2 --data ")
+    assert made.endswith("values.npz --save-models")
+    assert "0.7000 ± 0.1414" in Path("p.html").read_text("utf-8")
+
+
+def test_an_interrupted_sweep_gives_its_table_so_far(
+    cli: Cli, dataset: SequenceDataset, saved_model: Path, tmp_path: Path
+) -> None:
+    write_sweep(tmp_path / "run", dataset, saved_model, 1)
+    with (tmp_path / "run" / "results.jsonl").open("ab") as file:
+        file.write(b'{"key": "torn')
+    before = everything(tmp_path / "run")
+    done = cli("report", "run")
+    assert done.status == 0, done.err
+    assert everything(tmp_path / "run") == before
+    assert facts(done.out)["runs"] == "1 of 4 made, 1 finished"
+    assert "`rnnprobe sweep --run-dir run --resume`" in done.out
+    refused = cli("report", "run", "--what", "attack")
+    assert refused.status == 2
+    assert "'run' keeps no model to probe; leave out --what" in refused.err
+
+
+def test_a_run_of_other_data_is_refused(
+    cli: Cli, dataset: SequenceDataset, saved_model: Path, tmp_path: Path
+) -> None:
+    write_sweep(tmp_path / "run", dataset, saved_model, 2)
+    x, y = make_values(seed=5)
+    np.savez("other.npz", x=x, y=y)
+    refused = cli("report", "run", "--data", "other.npz")
+    assert refused.status == 2
+    assert "'other.npz' is not what the run in 'run' was made on" in refused.err
+    np.savez("moved.npz", **np.load(dataset.source["data"]))
+    assert cli("report", "run", "--data", "moved.npz").status == 0
+    described = json.loads((tmp_path / "run" / "experiment.json").read_text())
+    described["source"]["data"] = None
+    (tmp_path / "run" / "experiment.json").write_text(json.dumps(described))
+    assert "was in memory alone; name it by --data" in cli("report", "run").err
+
+
+def test_a_search_is_told_by_its_trials(
+    cli: Cli, dataset: SequenceDataset, saved_model: Path, tmp_path: Path
+) -> None:
+    space = SearchSpace.for_tuning(cell="gru", units=[8], layers=1)
+    wanted = Wanted(space, "random", 2, 2, 0, 1)
+    plan = Plan(SearchSpace(cell="gru", units=[8, 9]), 1, 0, 0, {"epochs": 2})
+    with Journal(tmp_path / "run", wanted.experiment(dataset), resume=False) as journal:
+        for number, task in enumerate(plan.tasks(), start=1):
+            configuration = plan.space.configurations[number - 1]
+            told = {"number": number, "configuration": configuration, "chosen": "random"}
+            run = run_of(saved_model, task, 0.1 * number)
+            journal.append(entry(str(number), run, trial={**told, "promoted_after": []}))
+    done = cli("report", "run", "--plots", "p")
+    assert done.status == 0, done.err
+    found = chapters(done.out)
+    assert list(found) == ["What was searched"]
+    assert "Best on validation: trial 2, accuracy 0.2000" in done.out
+    assert "All 2 configurations were begun; the best is not tested here" in done.out
+    assert "![Validation accuracy of every trial after each epoch.](<p/tune-trials.png>)" in (
+        done.out
+    )
+    assert "--tuner random --trials 2 --epochs 2" in facts(done.out)["made anew by"]
+
+
+def test_a_reproduction_is_told_beside_what_was_published(
+    cli: Cli, saved_model: Path, values_npz: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(EXPERIMENTS, "tiny-page", f"{__name__}:TINY")
+    monkeypatch.setitem(SHAPES, "three-classes", Shape(6, 3, 3, 60, 20, 20))
+    plan = Reproducing(TINY, data=str(values_npz), seed=4)
+    [dataset] = plan.load_all()
+    with Journal(tmp_path / "run", plan.described(dataset), resume=False) as journal:
+        for task in plan.tasks():
+            journal.append(entry(task.key, run_of(saved_model, task, 0.5)))
+    done = cli("report", "run")
+    assert done.status == 0, done.err
+    [(command, body)] = chapters(done.out).values()
+    alone = cli(*shlex.split(command)[1:])
+    assert alone.status == 0, alone.err
+    assert without_seconds(body) == without_seconds(alone.out)
+    told = facts(done.out)
+    assert told["experiment"] == "tiny-page"
+    assert shlex.split(told["made anew by"])[:5] == [
+        "rnnprobe", "reproduce", "tiny-page", "--seed", "4",
+    ]  # fmt: skip
+
+
+def test_the_records_of_a_file_are_those_that_were_written(saved_model: Path) -> None:
+    known = read_metadata(saved_model) or {}
+    assert len(known["history"]["val_loss"]) == 2
+    assert known["history"]["val_accuracy"][-1] == known["metrics"]["val_accuracy"]
+    assert specs_from_dict(known)["model"].cell == "gru"
