@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import click
 
 from rnnprobe.cli._interrupt import interruptible
+from rnnprobe.cli._version import print_version, refuse_verbose, remember_verbose
 
 COMMANDS = (
     "tune",
@@ -23,8 +24,20 @@ COMMANDS = (
     "synthesize",
     "harden",
     "inspect",
+    "report",
+    "predict",
     "data",
 )
+
+_EPILOG = """Options may stand in a TOML file (COMMAND --config FILE, or RNNPROBE_CONFIG) and in the
+environment (RNNPROBE_TUNE_TRIALS=20).
+
+\b
+Completion by Tab, once and for all:
+  bash  echo 'eval "$(_RNNPROBE_COMPLETE=bash_source rnnprobe)"' >> ~/.bashrc
+  zsh   echo 'eval "$(_RNNPROBE_COMPLETE=zsh_source rnnprobe)"' >> ~/.zshrc
+  fish  _RNNPROBE_COMPLETE=fish_source rnnprobe > ~/.config/fish/completions/rnnprobe.fish
+"""
 
 
 class _Group(click.Group):
@@ -49,15 +62,6 @@ class _Group(click.Group):
         return super().resolve_command(ctx, args)
 
 
-def _print_version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
-    del parameter
-    if value and not ctx.resilient_parsing:
-        from rnnprobe import __version__
-
-        click.echo(f"rnnprobe {__version__}")
-        ctx.exit()
-
-
 @click.group(
     cls=_Group,
     context_settings={
@@ -65,20 +69,33 @@ def _print_version(ctx: click.Context, parameter: click.Parameter, value: bool) 
         "auto_envvar_prefix": "RNNPROBE",
         "max_content_width": 100,
     },
+    epilog=_EPILOG,
 )
 @click.option(
     "--version",
     is_flag=True,
-    is_eager=True,
     expose_value=False,
-    callback=_print_version,
+    callback=print_version,
+    allow_from_autoenv=False,
     help="Show the version and exit.",
 )
-def cli() -> None:
+@click.option(
+    "-v",
+    "--verbose",
+    count=True,
+    is_eager=True,
+    expose_value=False,
+    callback=remember_verbose,
+    allow_from_autoenv=False,
+    help="With --version: also those of Keras, its backend and what else it runs on.",
+)
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Tune, probe and explain recurrent Keras classifiers.
 
     Results go to standard output as Markdown, CSV or JSON; everything else to standard error.
     """
+    refuse_verbose(ctx)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -88,6 +105,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its status: 0, 1, 2, 3, or 130 when interrupted."""
+    if "_RNNPROBE_COMPLETE" in os.environ:
+        from rnnprobe.cli._complete import install
+
+        install()
     try:
         with interruptible():
             status = cli.main(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
+
+_FILE = "rnnprobe.config"
 
 
 def read_config(ctx: click.Context, parameter: click.Parameter, path: Path | None) -> None:
@@ -32,7 +36,11 @@ def read_config(ctx: click.Context, parameter: click.Parameter, path: Path | Non
             f"the commands ({', '.join(COMMANDS)}).",
             ctx,
         )
-    options = {_option_key(option): option for option in ctx.command.params}
+    options = {
+        _option_key(option): option
+        for option in ctx.command.params
+        if isinstance(option, click.Option) and option.expose_value
+    }
     defaults = {}
     for key, value in section.items():
         option = options.get(key.replace("_", "-"))
@@ -42,6 +50,39 @@ def read_config(ctx: click.Context, parameter: click.Parameter, path: Path | Non
             )
         defaults[str(option.name)] = _as_typed(value, option)
     ctx.default_map = defaults
+    ctx.meta[_FILE] = path
+
+
+def with_origin(exc: click.UsageError, ctx: click.Context) -> click.UsageError:
+    """Return an error about a value that was not typed with a sentence on where it comes from."""
+    option = getattr(exc, "param", None) or _being_read(ctx)
+    if not isinstance(option, click.Option):
+        return exc
+    source = ctx.get_parameter_source(str(option.name))
+    if source == ParameterSource.ENVIRONMENT:
+        origin = f"the environment variable {_variable(option, ctx)}"
+    elif source == ParameterSource.DEFAULT_MAP:
+        origin = f"'{ctx.meta[_FILE]}'"
+    else:
+        return exc
+    told = exc.format_message().rstrip()
+    stop = "" if told.endswith(".") else "."
+    return click.UsageError(f"{told}{stop} {option.opts[-1]} comes from {origin}.", ctx)
+
+
+def _being_read(ctx: click.Context) -> click.Parameter | None:
+    """Return the parameter that has a source and no value yet: the one that was refused."""
+    for parameter in ctx.command.params:
+        has_source = ctx.get_parameter_source(str(parameter.name)) is not None
+        if has_source and parameter.expose_value and parameter.name not in ctx.params:
+            return parameter
+    return None
+
+
+def _variable(option: click.Option, ctx: click.Context) -> str:
+    if isinstance(option.envvar, str) and option.envvar in os.environ:
+        return option.envvar
+    return f"{ctx.auto_envvar_prefix}_{str(option.name).upper()}"
 
 
 def _option_key(parameter: click.Parameter) -> str:

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from rnnprobe.cli._complete import one_of
 from rnnprobe.cli._options import Decorator, compose, path_type
+from rnnprobe.cli._progress import printable
 from rnnprobe.search.space import AXES
 
 if TYPE_CHECKING:
+    from rnnprobe.records import Run
     from rnnprobe.search.task import Execution
 
 _RUNS = Path("rnnprobe-runs")
@@ -29,10 +32,12 @@ def _workers(ctx: click.Context, parameter: click.Parameter, text: str) -> int |
 
 
 def _memory(ctx: click.Context, parameter: click.Parameter, text: str | None) -> int | None:
+    if text is None or ctx.resilient_parsing:  # completion by Tab does without NumPy
+        return None
     from rnnprobe.search.limits import parse_memory
 
     try:
-        return None if text is None else parse_memory(text)
+        return parse_memory(text)
     except ValueError as exc:
         raise click.UsageError(f"{parameter.opts[0]} {exc}.", ctx) from exc
 
@@ -41,6 +46,7 @@ machine_options: Decorator = compose(
     click.option(
         "--workers",
         callback=_workers,
+        shell_complete=one_of(("auto",)),
         default="auto",
         show_default=True,
         metavar="auto|N",
@@ -105,7 +111,7 @@ def execution(ctx: click.Context, options: dict[str, Any]) -> tuple[Path, Execut
     run_dir = run_dir or _new_folder(str(ctx.info_name))
     return run_dir, Execution(
         listen=options.get("listen"),
-        say=lambda text: None if options["quiet"] else click.echo(text, err=True),
+        say=lambda text: None if options["quiet"] else click.echo(printable(text), err=True),
         workers=options["workers"],
         max_seconds=options["max_seconds"],
         max_memory=options["max_memory"],
@@ -124,6 +130,23 @@ def _new_folder(command: str) -> Path:
         number += 1
         folder = _RUNS / f"{command}-{stamp}-{number}"
     return folder
+
+
+def entries_there(how: Execution) -> list[dict[str, Any]]:
+    """Return what the folder of a run that is resumed holds, less what is run again."""
+    from rnnprobe.journal import read_results
+
+    if not how.resume or how.run_dir is None:
+        return []
+    entries, _ = read_results(Path(how.run_dir))
+    return [e for e in entries if not how.retry_dnf or e["run"]["status"] == "ok"]
+
+
+def runs_there(how: Execution) -> dict[str, Run]:
+    """Return by key the runs of `entries_there`."""
+    from rnnprobe.records import Run
+
+    return {entry["key"]: Run.from_dict(entry["run"]) for entry in entries_there(how)}
 
 
 def resume_hint(options: dict[str, Any], command: str, run_dir: Path) -> str:

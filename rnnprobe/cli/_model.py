@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rnnprobe.cli import _complete
 from rnnprobe.cli._options import (
     Decorator,
     compose,
@@ -16,6 +17,7 @@ from rnnprobe.cli._options import (
     import_option,
     path_type,
 )
+from rnnprobe.cli._progress import downloads_told
 
 if TYPE_CHECKING:
     from rnnprobe.opening import OpenedModel
@@ -67,7 +69,20 @@ def what_option(names: Sequence[str], help_text: str) -> Decorator:
                 raise click.UsageError(str(unknown_name("name in --what", name, list(names))), ctx)
         return given
 
-    return click.option("--what", callback=check, metavar="LIST", help=help_text)
+    complete = _complete.some_of(names)
+    return click.option(
+        "--what", callback=check, metavar="LIST", shell_complete=complete, help=help_text
+    )
+
+
+def model_argument(name: str, **attributes: Any) -> Decorator:
+    """Return the argument that names `.keras` files.
+
+    Args:
+        name: Of the parameter.
+        **attributes: Of `click.argument`.
+    """
+    return click.argument(name, type=path_type(), shell_complete=_complete.models, **attributes)
 
 
 def open_named(
@@ -76,12 +91,13 @@ def open_named(
     """Load the model and the data that the options name; inside `keras_at_work`."""
     from rnnprobe.opening import open_model
 
-    return open_model(
-        path,
-        data=options["data"],
-        layout=options["layout"],
-        limit_examples=options["limit_examples"],
-        columns=csv_columns(options),
-        imports=options["import"],
-        loaded=loaded,
-    )
+    with downloads_told(quiet=options["quiet"]):
+        return open_model(
+            path,
+            data=options["data"],
+            layout=options["layout"],
+            limit_examples=options["limit_examples"],
+            columns=csv_columns(options),
+            imports=options["import"],
+            loaded=loaded,
+        )

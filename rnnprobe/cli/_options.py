@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnnprobe.cli._config import read_config
-from rnnprobe.cli._progress import say_notes
+from rnnprobe.cli import _complete
+from rnnprobe.cli._config import read_config, with_origin
+from rnnprobe.cli._progress import downloads_told, say_notes
 from rnnprobe.datasets import LAYOUTS, SUMMARIES
 from rnnprobe.errors import RnnprobeError
-from rnnprobe.search.space import AXES, known_names, parse_axis, value_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,11 +30,16 @@ if TYPE_CHECKING:
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 FORMATS = ("md", "csv", "json")
-_DEFAULT_EPOCHS = 10
 
 
 class Command(click.Command):
     """A command whose errors end in one line and the status that belongs to them."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as exc:
+            raise with_origin(exc, ctx) from exc
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -85,35 +90,68 @@ class _NamedPath(click.Path):
         return super().convert(value, param, ctx)
 
 
+class Texts(click.types.StringParamType):
+    """Texts that an environment variable holds several of, which may hold spaces themselves.
+
+    Args:
+        separator: What stands between two.
+    """
+
+    def __init__(self, separator: str) -> None:
+        self._separator = separator
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        return [text for text in rv.split(self._separator) if text]
+
+
 def path_type(**options: Any) -> click.Path:
     """Return the type of an option that names a file or folder."""
     return _NamedPath(path_type=Path, **options)
 
 
-output_options = compose(
-    click.option(
-        "--format",
-        type=click.Choice(FORMATS),
-        help="Format of the result.  [default: md]",
-    ),
-    click.option(
-        "-o",
-        "--output",
-        type=path_type(),
-        help="Write the result to this file; .md, .csv or .json picks the format.",
-    ),
-    click.option("--force", is_flag=True, help="Replace files that rnnprobe did not write."),
+say_options = compose(
     click.option("-q", "--quiet", is_flag=True, help="No progress and no notes."),
     click.option("-v", "--verbose", count=True, help="Also Keras's own messages; -vv tracebacks."),
     click.option(
         "--config",
         type=path_type(exists=True, dir_okay=False),
+        envvar="RNNPROBE_CONFIG",
         is_eager=True,
         expose_value=False,
         callback=read_config,
         help="TOML file with a table of defaults for each command.",
     ),
 )
+
+force_option = click.option(
+    "--force", is_flag=True, help="Replace files that rnnprobe did not write."
+)
+
+
+def result_options(default: str) -> Decorator:
+    """Return the options that say in which format a result goes where.
+
+    Args:
+        default: The format where neither it nor a file is named.
+    """
+    return compose(
+        click.option(
+            "--format",
+            type=click.Choice(FORMATS),
+            help=f"Format of the result.  [default: {default}]",
+        ),
+        click.option(
+            "-o",
+            "--output",
+            type=path_type(),
+            help="Write the result to this file; .md, .csv or .json picks the format.",
+        ),
+        force_option,
+        say_options,
+    )
+
+
+output_options = result_options("md")
 
 plots_option = click.option(
     "--plots",
@@ -140,31 +178,16 @@ limit_option = click.option(
     help="Use at most N examples of each part, stratified.",
 )
 
-length_options = compose(
-    click.option(
-        "--epochs",
-        type=click.IntRange(min=1),
-        help=f"Passes over the training part.  [default: {_DEFAULT_EPOCHS}]",
-    ),
-    click.option(
-        "--steps", type=click.IntRange(min=1), help="Number of updates in place of epochs."
-    ),
-    click.option(
-        "--early-stopping",
-        type=click.IntRange(min=1),
-        metavar="N",
-        help="Stop after N epochs without a better validation loss; keep the best weights.",
-    ),
-)
-
 seed_option = click.option(
     "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Random seed."
 )
 
 import_option = click.option(
     "--import",
+    type=Texts(os.pathsep),
     multiple=True,
     metavar="FILE|MODULE",
+    shell_complete=_complete.modules,
     help="Import your registered Keras classes first; may be repeated.",
 )
 
@@ -182,59 +205,13 @@ def data_options(default: str | None, help_text: str) -> Decorator:
             default=default,
             show_default=default is not None,
             metavar="NAME|PATH",
+            shell_complete=_complete.data,
             help=help_text,
         ),
         layout_option,
         limit_option,
         column_options,
     )
-
-
-def axis_options(*, several: bool, tuned: bool = False) -> Decorator:
-    """Return one option per axis of a search.
-
-    Args:
-        several: Whether an option takes lists and ranges; otherwise one value.
-        tuned: Whether an axis that is not named has the values that `tune` tries.
-    """
-
-    def parse(ctx: click.Context, parameter: click.Parameter, text: str | None) -> Any:
-        if text is None:
-            return None
-        try:
-            values = parse_axis(AXES[str(parameter.name)], str(text))
-        except ValueError as exc:
-            raise click.UsageError(str(exc), ctx) from exc
-        if several or len(values) == 1:
-            return values
-        raise click.UsageError(f"{parameter.opts[0]} takes one value here, got '{text}'.", ctx)
-
-    def option(name: str) -> Decorator:
-        axis = AXES[name]
-        default = ",".join(map(value_text, axis.tuned if tuned else (axis.default,)))
-        names = f": {', '.join(known_names(axis))}" if axis.kind == "name" else ""
-        return click.option(
-            axis.option,
-            name,
-            callback=parse,
-            metavar="LIST" if several else "VALUE",
-            help=f"{axis.help}{names}.  [default: {default}]",
-        )
-
-    return compose(*(option(name) for name in AXES))
-
-
-def length(options: dict[str, Any]) -> dict[str, int]:
-    """Return `epochs` or `steps`, and `early_stopping` where it is given."""
-    if options["epochs"] and options["steps"]:
-        raise click.UsageError("Give --epochs or --steps, not both.")
-    lasts = {name: options[name] for name in ("steps", "early_stopping") if options[name]}
-    return lasts if options["steps"] else {"epochs": options["epochs"] or _DEFAULT_EPOCHS, **lasts}
-
-
-def given_axes(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the axes that were given, out of a command's options."""
-    return {name: options[name] for name in AXES if options.get(name) is not None}
 
 
 def csv_columns(options: dict[str, Any]) -> CsvColumns | None:
@@ -249,7 +226,7 @@ def load_data(options: dict[str, Any], **more: Any) -> SequenceDataset:
     """Load the data that the options name, and say on stderr what was done to it."""
     from rnnprobe.datasets._load import load_dataset
 
-    with keras_for_data(options["data"], options["verbose"]):
+    with keras_for_data(options["data"], options):
         dataset = load_dataset(
             options["data"],
             layout=options["layout"],
@@ -261,10 +238,14 @@ def load_data(options: dict[str, Any], **more: Any) -> SequenceDataset:
     return dataset
 
 
-def keras_for_data(data: str, verbose: int) -> contextlib.AbstractContextManager[None]:
-    """Return `keras_at_work` where loading the data brings Keras, else nothing."""
-    brings_keras = ":" in data or SUMMARIES.get(data, ("", "none"))[1] != "none"
-    return keras_at_work(verbose) if brings_keras else contextlib.nullcontext()
+@contextlib.contextmanager
+def keras_for_data(data: str, options: dict[str, Any]) -> Iterator[None]:
+    """Do `keras_at_work` where loading the data brings Keras, which may download it."""
+    if ":" not in data and SUMMARIES.get(data, ("", "none"))[1] == "none":
+        yield
+        return
+    with keras_at_work(options["verbose"]), downloads_told(quiet=options["quiet"]):
+        yield
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnnprobe.cli._model import open_named
-from rnnprobe.cli._progress import Progress
+from rnnprobe.cli._progress import Progress, counting
 
 if TYPE_CHECKING:
     from rnnprobe.opening import OpenedModel
@@ -69,13 +69,14 @@ def open_several(paths: Sequence[Path], options: dict[str, Any]) -> SeveralModel
 
     predictions, kinds = [], []
     with Progress("models", len(paths), quiet=options["quiet"]) as progress:
-        for number, (path, opened) in enumerate(each_opened(paths, options), start=1):
+        say = counting(progress, len(paths))
+        for path, opened in each_opened(paths, options):
             with named_error(path):
                 predictions.append(opened.predict(options["split"]))
             kinds.append(opened.kind)
             dataset = opened.dataset
             share = (predictions[-1].predicted == predictions[-1].y).mean()
-            progress.line(f"{path}: accuracy {share:.4f}", completed=number)
+            say(f"{path}: accuracy {share:.4f}")
             del opened  # its weights are not needed any more
     metadata = [read_metadata(path) for path in paths]
     return SeveralModels(

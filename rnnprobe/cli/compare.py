@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from rnnprobe.cli._model import model_data_options, split_option
-from rnnprobe.cli._options import Command, Output, keras_at_work, output_options, path_type
+from rnnprobe.cli._model import model_argument, model_data_options, split_option
+from rnnprobe.cli._options import Command, Output, keras_at_work, output_options
 from rnnprobe.cli._several import open_several
 
 
 @click.command("compare", cls=Command, short_help="Which of several models is better, and where.")
-@click.argument("models", nargs=-1, required=True, type=path_type(), metavar="MODEL MODEL...")
+@model_argument("models", nargs=-1, required=True, metavar="MODEL MODEL...")
 @split_option
 @click.option(
     "--top",

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from rnnprobe.cli import _complete
 from rnnprobe.cli._options import (
     Command,
     Output,
@@ -34,7 +35,7 @@ def list_command(**options: Any) -> None:
 
 
 @command.command("check", cls=Command)
-@click.argument("data", metavar="NAME|PATH")
+@click.argument("data", metavar="NAME|PATH", shell_complete=_complete.data)
 @layout_option
 @limit_option
 @column_options
@@ -53,7 +54,7 @@ def check_command(**options: Any) -> None:
 
 
 @command.command("show", cls=Command)
-@click.argument("data", metavar="NAME|PATH")
+@click.argument("data", metavar="NAME|PATH", shell_complete=_complete.data)
 @click.option(
     "--split",
     type=click.Choice(("train", "validation", "test")),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnnprobe.cli._model import export_option, model_data_options, open_named
+from rnnprobe.cli._complete import some_of
+from rnnprobe.cli._model import export_option, model_argument, model_data_options, open_named
 from rnnprobe.cli._options import (
     Command,
     Output,
@@ -18,7 +18,7 @@ from rnnprobe.cli._options import (
     path_type,
     seed_option,
 )
-from rnnprobe.cli._progress import Progress
+from rnnprobe.cli._progress import Progress, counting
 from rnnprobe.hardening import ARMS, MISTAKES
 
 if TYPE_CHECKING:
@@ -61,10 +61,11 @@ class _Number(click.ParamType[float]):
 
 
 @click.command("harden", cls=Command, short_help="Train it on attacks or mistakes, with a control.")
-@click.argument("model", type=path_type())
+@model_argument("model")
 @click.option(
     "--with",
     callback=_names,
+    shell_complete=some_of(ARMS),
     default="pgd",
     show_default=True,
     metavar="LIST",
@@ -188,7 +189,7 @@ def _mine(path: Path, opened: OpenedModel, options: dict[str, Any]) -> Mined:
             fold_settings(read_metadata(path)),
             num_folds=total,
             seed=options["seed"],
-            say=_counting(progress, total),
+            say=counting(progress, total),
         )
 
 
@@ -219,7 +220,7 @@ def _harden(opened: OpenedModel, mined: Mined | None, options: dict[str, Any]) -
     )
     total = num_lines(opened.dataset, names, repeats, mined)
     with Progress("arms and measurements", total, quiet=options["quiet"]) as progress:
-        say = _counting(progress, total)
+        say = counting(progress, total, alike=False)
         return harden(
             opened.classifier,
             opened.dataset,
@@ -230,17 +231,6 @@ def _harden(opened: OpenedModel, mined: Mined | None, options: dict[str, Any]) -
             mined=mined,
             say=say,
         )
-
-
-def _counting(progress: Progress, total: int) -> Callable[[str], None]:
-    """Return what shows a line and counts it as a piece of the work."""
-    said: list[str] = []
-
-    def say(line: str) -> None:
-        said.append(line)
-        progress.line(line, completed=len(said), total=total)
-
-    return say
 
 
 def _save(

@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from rnnprobe.cli._model import export_option, model_data_options, split_option, what_option
+from rnnprobe.cli._model import (
+    export_option,
+    model_argument,
+    model_data_options,
+    split_option,
+    what_option,
+)
 from rnnprobe.cli._options import (
     Command,
     Output,
     keras_at_work,
     output_options,
-    path_type,
     plots_option,
     seed_option,
 )
@@ -39,7 +44,7 @@ _SHARED = "gradients.png"  # one picture for all models
 
 
 @click.command("inspect", cls=Command, short_help="Look inside, layer by layer and step by step.")
-@click.argument("models", metavar="MODEL...", nargs=-1, required=True, type=path_type())
+@model_argument("models", metavar="MODEL...", nargs=-1, required=True)
 @what_option(
     PARTS,
     f"What to look at, and print in full: {', '.join(PARTS)}; attribution of one MODEL alone.  "
@@ -127,6 +132,7 @@ def _studies(
                 done.extend(looked)
                 progress.line(f"{path}: {' and '.join(looked)} done", completed=len(done))
 
+            progress.begin(path.name)
             with named_error(path):
                 pair = options["pair"] and _classes(options["pair"], opened.dataset.class_names)
                 studies[name] = study_inspection(

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
-from click.shell_completion import CompletionItem
 
+from rnnprobe.cli import _complete
 from rnnprobe.cli._execution import execution, execution_options, resume_hint
 from rnnprobe.cli._interrupt import received
 from rnnprobe.cli._options import (
     Command,
     Output,
+    Texts,
     keras_at_work,
     keras_for_data,
     limit_option,
@@ -29,7 +30,7 @@ from rnnprobe.experiments import EXPERIMENTS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rnnprobe.experiments._cost import TimeLeft
+    from rnnprobe.cli._runs_left import RunsLeft
     from rnnprobe.experiments._reproduce import Plan, Reproduction
     from rnnprobe.records import Run, SequenceDataset
     from rnnprobe.search.task import Execution
@@ -47,23 +48,19 @@ def _known(ctx: click.Context, parameter: click.Parameter, name: str | None) -> 
     return name
 
 
-def _completed(
-    ctx: click.Context, parameter: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
-    del ctx, parameter
-    return [CompletionItem(name) for name in EXPERIMENTS if name.startswith(incomplete)]
-
-
 def _joined(ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> str | None:
     del ctx, parameter
     return ",".join(texts) if texts else None
 
 
 @click.command("reproduce", cls=Command, short_help="Run a published experiment again.")
-@click.argument("name", required=False, callback=_known, shell_complete=_completed)
+@click.argument(
+    "name", required=False, callback=_known, shell_complete=_complete.one_of(EXPERIMENTS)
+)
 @click.option("--list", "listed", is_flag=True, help="List the experiments and what they cost.")
 @click.option(
     "--limit",
+    type=Texts("\n"),
     multiple=True,
     callback=_joined,
     metavar="CONDITION",
@@ -79,7 +76,12 @@ def _joined(ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ..
 )
 @execution_options
 @seed_option
-@click.option("--data", metavar="NAME|PATH", help="Other data.  [default: that of the experiment]")
+@click.option(
+    "--data",
+    metavar="NAME|PATH",
+    shell_complete=_complete.data,
+    help="Other data.  [default: that of the experiment]",
+)
 @limit_option
 @plots_option
 @output_options
@@ -191,7 +193,7 @@ def _load(plan: Plan, options: dict[str, Any]) -> list[SequenceDataset]:
     from rnnprobe.reports._reproduce_cost import plan_notes
 
     _tell(plan_notes(plan), options)
-    with keras_for_data(plan.data or plan.experiment.dataset, options["verbose"]):
+    with keras_for_data(plan.data or plan.experiment.dataset, options):
         datasets = plan.load_all()
     say_notes(datasets, quiet=options["quiet"])
     return datasets
@@ -199,9 +201,10 @@ def _load(plan: Plan, options: dict[str, Any]) -> list[SequenceDataset]:
 
 def _begin(
     plan: Plan, datasets: Sequence[SequenceDataset], how: Execution, options: dict[str, Any]
-) -> TimeLeft:
+) -> RunsLeft:
     """Say what there is to be done, and return what tells how long the rest takes."""
-    from rnnprobe.experiments._cost import TimeLeft, forecast
+    from rnnprobe.cli._runs_left import RunsLeft
+    from rnnprobe.experiments._cost import forecast
     from rnnprobe.experiments._shapes import Shape
     from rnnprobe.reports._reproduce_cost import forecast_notes
 
@@ -214,7 +217,7 @@ def _begin(
         retry_dnf=how.retry_dnf,
     )
     _tell(forecast_notes(plan, cost, how), options)
-    return TimeLeft(cost, shapes[0])
+    return RunsLeft(cost.runs, shapes[0], workers=cost.workers)
 
 
 def _tell(notes: Sequence[str], options: dict[str, Any]) -> None:
@@ -231,18 +234,14 @@ def _keras_for_models(
     return contextlib.nullcontext()
 
 
-def _say(progress: Progress, left: TimeLeft, cell: str, run: Run, done: int, total: int) -> None:
-    from rnnprobe.reports._reproduce_cost import duration_text
-
+def _say(progress: Progress, left: RunsLeft, cell: str, run: Run, done: int, total: int) -> None:
     accuracy = run.metrics.get("test_accuracy", 0.0)
     outcome = f"test accuracy {accuracy:.4f}" if run.status == "ok" else f"DNF {run.message}"
-    seconds = left.after(run)
-    rest = f", time left {duration_text(seconds)}" if done < total else ""
     progress.line(
-        f"run {done} of {total}: {cell}, seed {run.train.seed}: {outcome}, {run.seconds:.1f} s"
-        f"{rest}",
+        f"run {done} of {total}: {cell}, seed {run.train.seed}: {outcome}, {run.seconds:.1f} s",
         completed=done,
         total=total,
+        left=left.after(run),
     )
 
 

@@ -7,30 +7,31 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnnprobe.cli._execution import address, execution, execution_options, resume_hint
+from rnnprobe.cli._axes import axis_options, given_axes, length, length_options
+from rnnprobe.cli._complete import some_of
+from rnnprobe.cli._execution import address, execution, execution_options, resume_hint, runs_there
 from rnnprobe.cli._interrupt import received
 from rnnprobe.cli._options import (
     Command,
     Output,
-    axis_options,
     data_options,
-    given_axes,
     keras_at_work,
-    length,
-    length_options,
     load_data,
     output_options,
     plots_option,
     seed_option,
 )
-from rnnprobe.cli._progress import Progress
+from rnnprobe.cli._progress import Best, Progress
 from rnnprobe.search import METRICS
 from rnnprobe.search.space import AXES, SearchSpace, value_text
 
 if TYPE_CHECKING:
     from rnnprobe.records import Run, SequenceDataset
     from rnnprobe.search.results import SweepResult
+    from rnnprobe.search.sweep import Plan
+    from rnnprobe.search.task import Execution
 
+_OPTIONS = tuple(name.replace("_", "-") for name in AXES)
 _FIGURES = ("heatmap.png", "curves.png", "front.png")
 
 
@@ -42,7 +43,7 @@ def _axis_names(
     names = tuple(name.strip().replace("-", "_") for name in text.split(","))
     unknown = [name for name in names if name not in AXES]
     if unknown:
-        options = ", ".join(name.replace("_", "-") for name in AXES)
+        options = ", ".join(_OPTIONS)
         raise click.UsageError(
             f"{parameter.opts[0]} got '{unknown[0]}', expected axes like units: {options}.", ctx
         )
@@ -71,8 +72,20 @@ def _axis_names(
     metavar="N",
     help="Also show the training accuracy at N even points of training.",
 )
-@click.option("--rows", callback=_axis_names, metavar="AXES", help="Axes down the table.")
-@click.option("--columns", callback=_axis_names, metavar="AXES", help="Axes across the table.")
+@click.option(
+    "--rows",
+    callback=_axis_names,
+    metavar="AXES",
+    shell_complete=some_of(_OPTIONS),
+    help="Axes down the table.",
+)
+@click.option(
+    "--columns",
+    callback=_axis_names,
+    metavar="AXES",
+    shell_complete=some_of(_OPTIONS),
+    help="Axes across the table.",
+)
 @click.option(
     "--metric",
     type=click.Choice(METRICS),
@@ -127,7 +140,9 @@ def command(ctx: click.Context, /, **options: Any) -> int:
 
     dataset = load_data(options)
     status = 0
-    with Progress("runs", None, quiet=options["quiet"]) as progress:
+    plan = Plan(space, options["repeats"], options["confirm"], options["seed"], settings)
+    with Progress("runs", plan.num_runs, quiet=options["quiet"]) as progress:
+        log = _Log(progress, plan, dataset, how)
         try:
             result = sweep(
                 dataset,
@@ -136,7 +151,7 @@ def command(ctx: click.Context, /, **options: Any) -> int:
                 confirm=options["confirm"],
                 seed=options["seed"],
                 execution=how,
-                on_run=lambda run, done, total: _say(progress, space, run, done, total),
+                on_run=log,
                 **settings,
             )
         except KeyboardInterrupt:
@@ -155,16 +170,57 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     return status
 
 
-def _say(progress: Progress, space: SearchSpace, run: Run, done: int, total: int) -> None:
-    values = {**vars(run.model), **vars(run.train)}
-    cell = "".join(f"{n.replace('_', ' ')} {value_text(values[n])}, " for n in space.varied)
-    accuracy = run.metrics.get("val_accuracy", 0.0)
-    outcome = f"validation accuracy {accuracy:.4f}" if run.status == "ok" else f"DNF {run.message}"
-    progress.line(
-        f"run {done} of {total}: {cell}seed {run.train.seed}: {outcome}, {run.seconds:.1f} s",
-        completed=done,
-        total=total,
-    )
+class _Log:
+    """Prints every run, the best so far and how long the rest takes; a resumed sweep's runs count.
+
+    Args:
+        progress: Where to.
+        plan: The sweep.
+        dataset: Its data.
+        how: Its folder and workers.
+    """
+
+    def __init__(
+        self, progress: Progress, plan: Plan, dataset: SequenceDataset, how: Execution
+    ) -> None:
+        from rnnprobe.cli._runs_left import RunsLeft
+        from rnnprobe.experiments._shapes import Shape
+
+        self._progress, self._varied, self._best = progress, plan.space.varied, Best()
+        there = runs_there(how)
+        for run in there.values():
+            self._see(run)
+        tasks = plan.tasks()
+        missing = [(task.model, task.train) for task in tasks if task.key not in there]
+        more = plan.num_runs - len(tasks)
+        # Elsewhere nobody here knows how many are made at once.
+        self._left = (
+            None
+            if how.listen
+            else RunsLeft(missing, Shape.of(dataset), workers=how.num_workers, more=more)
+        )
+
+    def _see(self, run: Run) -> None:
+        if run.status == "ok":
+            accuracy = run.metrics["val_accuracy"]
+            self._best.see((accuracy,), f"{accuracy:.4f} ({self._name(run)})")
+
+    def _name(self, run: Run) -> str:
+        values = {**vars(run.model), **vars(run.train)}
+        cell = "".join(f"{n.replace('_', ' ')} {value_text(values[n])}, " for n in self._varied)
+        return f"{cell}seed {run.train.seed}"
+
+    def __call__(self, run: Run, done: int, total: int) -> None:
+        self._see(run)
+        accuracy = f"validation accuracy {run.metrics.get('val_accuracy', 0.0):.4f}"
+        outcome = accuracy if run.status == "ok" else f"DNF {run.message}"
+        self._progress.line(
+            f"run {done} of {total}: {self._name(run)}: {outcome}, {run.seconds:.1f} s",
+            completed=done,
+            total=total,
+            best=self._best.text,
+            left=None if self._left is None else self._left.after(run),
+        )
 
 
 def _finish(

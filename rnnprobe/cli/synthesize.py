@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnnprobe.cli._model import export_option, model_data_options, open_named
+from rnnprobe.cli._model import export_option, model_argument, model_data_options, open_named
 from rnnprobe.cli._options import (
     Command,
     Output,
     keras_at_work,
     output_options,
-    path_type,
     plots_option,
     seed_option,
 )
+from rnnprobe.cli._progress import Progress
+from rnnprobe.cli._time_left import TimeLeft
 
 if TYPE_CHECKING:
     from rnnprobe.attacks._synthesis import Synthesis
@@ -25,7 +26,7 @@ _EVERY = 100  # steps between two lines of progress
 
 
 @click.command("synthesize", cls=Command, short_help="Make inputs that it takes for a class.")
-@click.argument("model", type=path_type())
+@model_argument("model")
 @click.option(
     "--target", required=True, metavar="CLASS", help="The class to be taken for, by name or index."
 )
@@ -88,18 +89,18 @@ def command(model: Path, **options: Any) -> None:
 def _synthesize(path: Path, output: Output, options: dict[str, Any]) -> None:
     with keras_at_work(options["verbose"]):
         from rnnprobe.attacks._synthesis_study import class_index, synthesize_class
-        from rnnprobe.cli._progress import Progress
 
         opened = open_named(path, options)
         dataset = opened.dataset
         target = class_index(options["target"], dataset.class_names)
         settings = _settings(options)
         with Progress("steps", settings.steps, quiet=options["quiet"]) as progress:
+            left = TimeLeft(settings.steps // _EVERY)
 
             def on_step(step: int, converged: int) -> None:
                 if step and step % _EVERY == 0:
                     text = f"step {step} of {settings.steps}: {converged} of {settings.starts} made"
-                    progress.line(text, completed=step)
+                    progress.line(text, completed=step, left=left.after())
 
             study = synthesize_class(
                 opened.classifier,

@@ -8,22 +8,21 @@ from typing import Any
 
 import click
 
+from rnnprobe.cli._axes import axis_options, given_axes, length, length_options
+from rnnprobe.cli._complete import one_of
 from rnnprobe.cli._options import (
     Command,
     Output,
-    axis_options,
     data_options,
-    given_axes,
     keras_at_work,
-    length,
-    length_options,
     load_data,
     output_options,
     path_type,
     plots_option,
     seed_option,
 )
-from rnnprobe.cli._progress import Progress
+from rnnprobe.cli._progress import Best, Progress
+from rnnprobe.cli._time_left import TimeLeft
 from rnnprobe.search.space import SearchSpace, canonical, to_specs
 
 
@@ -52,6 +51,7 @@ def _class_weights(
 @click.option(
     "--class-weights",
     callback=_class_weights,
+    shell_complete=one_of(("balanced",)),
     metavar="balanced|LIST",
     help="Weight of each class in the loss.",
 )
@@ -93,14 +93,15 @@ def command(**options: Any) -> None:
         from rnnprobe.models import save_model
         from rnnprobe.training import model_metadata, train
 
-        with Progress("epochs", None, quiet=options["quiet"]) as progress:
+        num_train = len(dataset.train)
+        updates = math.ceil(num_train / train_spec.batch_size)
+        epochs = math.ceil(train_spec.num_steps(num_train) / updates)
+        with Progress("epochs", epochs, quiet=options["quiet"]) as progress:
             run, model = train(
                 dataset,
                 model_spec,
                 train_spec,
-                on_epoch=lambda epoch, values: _say_epoch(
-                    progress, epoch, values, None if options["steps"] else train_spec.epochs
-                ),
+                on_epoch=_EpochLog(progress, epochs, may_stop=bool(options["early_stopping"])),
                 on_step=_StepLog(progress, options["log_every"]) if options["log_every"] else None,
             )
         finished = run.status == "ok"
@@ -122,17 +123,31 @@ def command(**options: Any) -> None:
         )
 
 
-def _say_epoch(
-    progress: Progress, epoch: int, values: Mapping[str, float], total: int | None
-) -> None:
-    of = f" of {total}" if total else ""
-    progress.line(
-        f"epoch {epoch}{of}: loss {values['loss']:.4f}, accuracy {values['accuracy']:.4f}, "
-        f"validation loss {values['val_loss']:.4f}, accuracy {values['val_accuracy']:.4f}, "
-        f"{values['seconds']:.1f} s",
-        completed=epoch,
-        total=total,
-    )
+class _EpochLog:
+    """Prints every epoch, the best validation accuracy so far, and how long the rest takes.
+
+    Args:
+        progress: Where to.
+        total: The most epochs.
+        may_stop: Training may stop early, so how long it takes is not known.
+    """
+
+    def __init__(self, progress: Progress, total: int, *, may_stop: bool) -> None:
+        self._progress, self._total, self._may_stop = progress, total, may_stop
+        self._left, self._best = TimeLeft(total), Best()
+
+    def __call__(self, epoch: int, values: Mapping[str, float]) -> None:
+        accuracy = values["val_accuracy"]
+        self._best.see((accuracy,), f"{accuracy:.4f} (validation, epoch {epoch})")
+        left = self._left.after(seconds=values["seconds"])
+        self._progress.line(
+            f"epoch {epoch} of {self._total}: loss {values['loss']:.4f}, "
+            f"accuracy {values['accuracy']:.4f}, validation loss {values['val_loss']:.4f}, "
+            f"accuracy {accuracy:.4f}, {values['seconds']:.1f} s",
+            completed=epoch,
+            best=self._best.text,
+            left=None if self._may_stop else left,
+        )
 
 
 class _StepLog:

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnnprobe.cli._execution import execution, execution_options, resume_hint
+from rnnprobe.cli._axes import axis_options, given_axes
+from rnnprobe.cli._execution import entries_there, execution, execution_options, resume_hint
 from rnnprobe.cli._interrupt import received
 from rnnprobe.cli._options import (
     Command,
     Output,
-    axis_options,
     data_options,
-    given_axes,
     keras_at_work,
     load_data,
     output_options,
@@ -21,12 +20,16 @@ from rnnprobe.cli._options import (
     plots_option,
     seed_option,
 )
-from rnnprobe.cli._progress import Progress
+from rnnprobe.cli._progress import Best, Progress
+from rnnprobe.cli._time_left import TimeLeft
 from rnnprobe.search import TUNERS
-from rnnprobe.search.space import SearchSpace
+from rnnprobe.search.space import SearchSpace, value_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rnnprobe.records import SequenceDataset
+    from rnnprobe.search.task import Execution
     from rnnprobe.search.trials import Trial, TuneResult
 
 
@@ -81,9 +84,14 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     dataset = load_data(options)
     with keras_at_work(options["verbose"]):
         from rnnprobe.journal import read_experiment
+        from rnnprobe.search.oracles import planned_epochs
         from rnnprobe.search.tuner import load_tune, tune
 
-        with Progress("trials", None, quiet=options["quiet"]) as progress:
+        planned = planned_epochs(
+            options["tuner"], space, trials=options["trials"], epochs=options["epochs"]
+        )
+        with Progress("trainings", len(planned), quiet=options["quiet"]) as progress:
+            log = _Log(progress, planned, how)
             try:
                 result = tune(
                     dataset,
@@ -93,7 +101,7 @@ def command(ctx: click.Context, /, **options: Any) -> int:
                     epochs=options["epochs"],
                     seed=options["seed"],
                     execution=how,
-                    on_trial=lambda trial, total: _say(progress, trial, total),
+                    on_trial=log,
                 )
             except KeyboardInterrupt:
                 if read_experiment(run_dir) is None:
@@ -130,12 +138,56 @@ def _save(result: TuneResult, dataset: SequenceDataset, options: dict[str, Any])
     return str(options["model_out"])
 
 
-def _say(progress: Progress, trial: Trial, total: int) -> None:
-    accuracy = f"validation accuracy {trial.score[0]:.4f}"
-    outcome = accuracy if trial.run.status == "ok" else f"DNF {trial.run.message}"
-    progress.line(
-        f"trial {trial.number} of {total}: epoch {trial.epochs}, {outcome}, "
-        f"{trial.run.seconds:.1f} s",
-        completed=trial.number,
-        total=total,
-    )
+class _Log:
+    """Prints every training, the best so far and how long the rest takes.
+
+    Args:
+        progress: Where to.
+        planned: For how many epochs each training goes on.
+        how: Folder and workers; the trainings of a resumed search count.
+    """
+
+    def __init__(self, progress: Progress, planned: Sequence[int], how: Execution) -> None:
+        from rnnprobe.search.trials import trial_of
+
+        self._progress, self._best = progress, Best()
+        there = [trial_of(entry) for entry in entries_there(how)]
+        for trial in there:
+            self._see(trial)
+        self._done = len(there)
+        left = max(sum(planned) - sum(map(_own_epochs, there)), 0)
+        self._left = TimeLeft(len(planned) - len(there), work=left, workers=how.num_workers)
+
+    def _see(self, trial: Trial) -> None:
+        if trial.run.status == "ok":
+            values = ", ".join(
+                f"{name.replace('_', ' ')} {value_text(value)}"
+                for name, value in trial.configuration.items()
+                if value is not None
+            )
+            told = f"{trial.score[0]:.4f} (trial {trial.number}: {values})"
+            self._best.see(trial.score, told)
+
+    def __call__(self, trial: Trial, total: int) -> None:
+        self._see(trial)
+        self._done += 1
+        accuracy = f"validation accuracy {trial.score[0]:.4f}"
+        outcome = accuracy if trial.run.status == "ok" else f"DNF {trial.run.message}"
+        epochs = _own_epochs(trial)
+        left = self._left.after(
+            size=epochs,
+            seconds=sum(trial.run.history.get("seconds", [])[-epochs:]),
+            typical=trial.run.status == "ok",
+        )
+        self._progress.line(
+            f"trial {trial.number} of {total}: epoch {trial.epochs}, {outcome}, "
+            f"{trial.run.seconds:.1f} s",
+            completed=self._done,
+            best=self._best.text,
+            left=left,
+        )
+
+
+def _own_epochs(trial: Trial) -> int:
+    """Return for how many epochs a trial was trained since Hyperband let it go on."""
+    return trial.epochs - (trial.promoted_after[-1] if trial.promoted_after else 0)

@@ -7,8 +7,10 @@ from typing import Any
 
 import click
 
+from rnnprobe.cli import _complete
 from rnnprobe.cli._execution import address, machine_options
-from rnnprobe.cli._options import Command, keras_at_work
+from rnnprobe.cli._options import Command, keras_at_work, say_options
+from rnnprobe.cli._progress import downloads_told, printable
 
 
 @click.command("worker", cls=Command, short_help="Make runs for a sweep on another machine.")
@@ -16,11 +18,11 @@ from rnnprobe.cli._options import Command, keras_at_work
 @click.option(
     "--data",
     metavar="NAME|PATH",
+    shell_complete=_complete.data,
     help="Where the chief's data set is found here.  [default: as at the chief]",
 )
 @machine_options
-@click.option("-q", "--quiet", is_flag=True, help="No progress and no notes.")
-@click.option("-v", "--verbose", count=True, help="Also Keras's own messages; -vv tracebacks.")
+@say_options
 def command(**options: Any) -> None:
     """Train what `rnnprobe sweep --listen HOST:PORT` asks for, until it has nothing more.
 
@@ -42,9 +44,10 @@ def command(**options: Any) -> None:
         from rnnprobe.search.worker import work
 
         say = (lambda text: None) if options["quiet"] else _say
-        done = work(options["chief"], data=options["data"], execution=execution, say=say)
+        with downloads_told(quiet=options["quiet"]):
+            done = work(options["chief"], data=options["data"], execution=execution, say=say)
     say(f"The sweep is over; trials trained here: {done}.")
 
 
 def _say(text: str) -> None:
-    click.echo(text, err=True)
+    click.echo(printable(text), err=True)

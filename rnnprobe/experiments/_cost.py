@@ -13,12 +13,12 @@ from typing import NamedTuple
 from rnnprobe.experiments._reproduce import Plan, part_folder
 from rnnprobe.experiments._shapes import Shape
 from rnnprobe.journal import read_results
-from rnnprobe.records import ModelSpec, Run, TrainSpec
+from rnnprobe.records import ModelSpec, TrainSpec
 
 # Fitted to runs of lstm (16 to 2048 units), gru, rnn and cnn-relu on MNIST's rows, and of lstm on
 # surnames, in one thread each on a server core with AVX-512, whose processor time they took. The
 # rate is under what one core does alone, since two trials at once slow each other down.
-_SECONDS_OF_START = 2.5  # building and compiling
+SECONDS_OF_START = 2.5  # building and compiling
 _SECONDS_OF_STEP = 8e-5  # of an update, for each time step and layer
 _OPERATIONS_PER_SECOND = 7e10
 _ROWS_OF_WEIGHTS = 16  # reading the weights takes as long as so many examples in an update
@@ -94,7 +94,7 @@ def run_cost(model: ModelSpec, train: TrainSpec, shape: Shape) -> Cost:
     evaluation = evaluated * size.operations / _OPERATIONS_PER_SECOND
     kept = max(batch * _COPIES_OF_STATES, min(_EVALUATED, evaluated)) * size.states
     memory = _BYTES_OF_START + _BYTES * (_COPIES_OF_WEIGHTS * size.weights + kept)
-    return Cost(_SECONDS_OF_START + updates * update + evaluation, memory)
+    return Cost(SECONDS_OF_START + updates * update + evaluation, memory)
 
 
 def _size(model: ModelSpec, shape: Shape) -> _Size:
@@ -136,11 +136,13 @@ class Forecast(NamedTuple):
         costs: Of each such run, with the label of its cell.
         num_there: How many runs the folder holds already.
         workers: How many run at once.
+        runs: The same runs as `costs`: architecture and settings.
     """
 
     costs: tuple[tuple[str, Cost], ...]
     num_there: int
     workers: int
+    runs: tuple[tuple[ModelSpec, TrainSpec], ...] = ()
 
     @property
     def work(self) -> float:
@@ -180,7 +182,7 @@ def forecast(
         folder: Its runs that are there need not be made.
         retry_dnf: Those that did not finish are made again.
     """
-    costs, num_there = [], 0
+    costs, runs, num_there = [], [], 0
     for split, shape in zip(plan.experiment.splits, shapes, strict=True):
         done: set[str] = set()
         if folder is not None:
@@ -193,33 +195,5 @@ def forecast(
                     num_there += 1
                 else:
                     costs.append((cell.label(), run_cost(task.model, task.train, shape)))
-    return Forecast(tuple(costs), num_there, workers)
-
-
-class TimeLeft:
-    """How long the rest will take, as the runs before it took of what was estimated for them.
-
-    Args:
-        cost: Of the runs that are to be made.
-        shape: Of the data.
-    """
-
-    def __init__(self, cost: Forecast, shape: Shape) -> None:
-        self._shape, self._workers = shape, cost.workers
-        self._num_left, self._left = len(cost.costs), cost.work
-        self._estimated = self._taken = 0.0  # of those that were trained to the end
-
-    def after(self, run: Run) -> float:
-        """Return the seconds that are left when this run has ended, 0 after the last.
-
-        Runs that others are at count as if they had just begun.
-        """
-        estimated = run_cost(run.model, run.train, self._shape).seconds
-        self._num_left -= 1
-        self._left -= estimated
-        if run.status == "ok":
-            self._estimated += estimated
-            self._taken += _SECONDS_OF_START + run.seconds
-        pace = self._taken / self._estimated if self._estimated else 1.0
-        at_once = min(self._workers, max(self._num_left, 1))
-        return pace * max(self._left, 0.0) / at_once if self._num_left else 0.0
+                    runs.append((task.model, task.train))
+    return Forecast(tuple(costs), num_there, workers, tuple(runs))

@@ -15,7 +15,6 @@ from rnnprobe.experiments import EXPERIMENTS
 from rnnprobe.experiments._cost import (
     Cost,
     Forecast,
-    TimeLeft,
     _size,
     forecast,
     run_cost,
@@ -205,33 +204,6 @@ def test_what_is_there_need_not_be_made(tmp_path: Path) -> None:
     assert (whole.num_there, rest.num_there, again.num_there) == (0, 2, 1)
     assert whole.work > again.work > rest.work
     assert "; 2 are there, " in " ".join(forecast_notes(plan, rest, ENOUGH))
-
-
-def time_left(runs: int, workers: int) -> tuple[TimeLeft, TrainSpec, float]:
-    """Return what tells the time left of equal runs, their settings, and what was estimated."""
-    train = replace(SHORT, steps=100)
-    cost = run_cost(ModelSpec("rnn", 8), train, MNIST)
-    return TimeLeft(Forecast((("", cost),) * runs, 0, workers), MNIST), train, cost.seconds
-
-
-def test_the_time_left_follows_the_pace_so_far() -> None:
-    left, train, _ = time_left(4, workers=1)
-    # a start of 2.5 s and so many of training: 7, 7, 10 and 4 s a run
-    seen = [left.after(run(train, seconds)) for seconds in (4.5, 4.5, 7.5, 1.5)]
-    assert seen == pytest.approx([3 * 7.0, 2 * 7.0, 24.0 / 3, 0.0])
-
-
-def test_two_at_once_share_what_is_left_and_the_last_is_alone() -> None:
-    left, train, _ = time_left(4, workers=2)
-    seen = [left.after(run(train, 7.5)) for _ in range(4)]
-    assert seen == pytest.approx([30 / 2, 20 / 2, 10.0, 0.0])
-
-
-def test_a_run_that_died_at_once_does_not_make_the_others_fast() -> None:
-    left, train, estimated = time_left(3, workers=1)
-    assert left.after(run(train, 0.1, "dnf")) == pytest.approx(2 * estimated)
-    assert left.after(run(train, 17.5)) == pytest.approx(20.0)
-    assert left.after(run(train, 0.1, "dnf")) == 0.0
 
 
 def test_cells_that_need_more_than_a_run_may_have_are_named_before() -> None:
