@@ -4,14 +4,71 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rnnprobe._fields import (
+    INTEGER,
+    LISTED,
+    NOTHING,
+    NUMBER,
+    SOURCE,
+    TABLE,
+    TEXT,
+    TRAIN,
+    Fields,
+    below,
+    misfit,
+)
 from rnnprobe._files import METADATA_ENTRY, atomic_path
 from rnnprobe.errors import ModelError
+from rnnprobe.records import TrainSpec
 
 SCHEMA = "rnnprobe.model/1"
+# What zipfile, zlib and json raise for an archive whose bytes were changed.
+_DAMAGED = (
+    OSError,
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    ValueError,
+    OverflowError,
+    RuntimeError,  # encrypted, or brackets in brackets without end
+)
+_FIELDS: Fields = {
+    "data?": TABLE,
+    "data.digest?": TEXT,
+    **below("data", SOURCE),
+    "class_names?": LISTED,
+    "class_names.*": TEXT,
+    "vocabulary?": (list, NOTHING),
+    "vocabulary.*": TEXT,
+    "model?": TABLE,
+    "model.cell?": TEXT,
+    "train?": TABLE,
+    **below("train", TRAIN),
+    "metrics?": TABLE,
+    "metrics.*": NUMBER,
+    "history?": TABLE,
+    "history.*": LISTED,
+    "history.*.*": NUMBER,
+    "versions?": TABLE,
+    "preprocessing?": LISTED,
+    "hardened?": TABLE,
+    "hardened.schedule": TABLE,
+    "hardened.schedule.seed?": INTEGER,
+}
+_NEEDED: Fields = {
+    "data": TABLE,
+    "data.digest": TEXT,
+    "class_names": LISTED,
+    "vocabulary": (list, NOTHING),
+    "model": TABLE,
+    "model.cell": TEXT,
+}
 
 
 def add_metadata(path: Path, metadata: Mapping[str, Any]) -> None:
@@ -75,7 +132,7 @@ def read_metadata(path: Path) -> dict[str, Any] | None:
             if METADATA_ENTRY not in names:
                 return None
             document = json.loads(archive.read(METADATA_ENTRY))
-    except (OSError, zipfile.BadZipFile, ValueError) as exc:
+    except _DAMAGED as exc:
         raise ModelError(
             f"Cannot read '{path}' as a Keras archive: {exc}. "
             "Expected a file written by model.save('name.keras')."
@@ -85,4 +142,35 @@ def read_metadata(path: Path) -> dict[str, Any] | None:
             f"The rnnprobe.json inside '{path}' is not of schema {SCHEMA}; "
             "it was damaged or written by another version of rnnprobe."
         )
+    wrong = misfit(document, _FIELDS) or _wrong_training(document.get("train", {}))
+    if wrong is not None:
+        raise _damaged(path, wrong)
     return document
+
+
+def require_whole(path: Path, metadata: Mapping[str, Any]) -> None:
+    """Refuse metadata that do not say how the model's data are encoded.
+
+    Raises:
+        ModelError: Something that `rnnprobe.training.model_metadata` writes is missing.
+    """
+    wrong = misfit(metadata, _NEEDED)
+    if wrong is not None:
+        raise _damaged(path, wrong)
+
+
+def _damaged(path: Path, wrong: str) -> ModelError:
+    return ModelError(
+        f"The rnnprobe.json inside '{path}' was damaged: {wrong}. Save the model anew by "
+        "model.save() of Keras, which leaves it out, and name the data by --data."
+    )
+
+
+def _wrong_training(train: Mapping[str, Any]) -> str | None:
+    """Return which setting is out of its range, or None."""
+    known = set(TrainSpec.__dataclass_fields__)
+    try:
+        TrainSpec(**{name: value for name, value in train.items() if name in known})
+    except ValueError as exc:
+        return f"in 'train' {str(exc).rstrip('.')}"
+    return None

@@ -10,12 +10,74 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from rnnprobe._fields import (
+    INTEGER,
+    LISTED,
+    NOTHING,
+    NUMBER,
+    SOURCE,
+    TABLE,
+    TEXT,
+    Fields,
+    below,
+    misfit,
+)
 from rnnprobe._files import write_text
 from rnnprobe.errors import OutputError
+from rnnprobe.records import Run
 
 EXPERIMENT, RESULTS = "experiment.json", "results.jsonl"
 _SCHEMA = "rnnprobe.run/1"
 _FIXED = ("command", "fixed")
+_FIELDS: Fields = {
+    "command": TEXT,
+    "fixed": TABLE,
+    "fixed.experiment?": TEXT,
+    "fixed.axes?": TABLE,
+    "fixed.axes.*": LISTED,
+    "fixed.axes.*.*": (str, int, float, bool, NOTHING),
+    "fixed.settings": TABLE,
+    **{f"fixed.settings.{name}?": INTEGER for name in ("epochs", "trials", "checkpoints")},
+    **{f"fixed.settings.{name}?": (int, NOTHING) for name in ("steps", "early_stopping")},
+    "fixed.settings.tuner?": TEXT,
+    "fixed.seed": INTEGER,
+    "fixed.data": TABLE,
+    "fixed.data.digest": TEXT,
+    "wanted": TABLE,
+    "wanted.repeats?": INTEGER,
+    "wanted.confirm?": INTEGER,
+    "wanted.limit?": (str, NOTHING),
+    "source": TABLE,
+    **below("source", SOURCE),
+}
+_RESULT_FIELDS: Fields = {
+    "key": TEXT,
+    "hits": TEXT,
+    "run": TABLE,
+    "run.dataset_digest": TEXT,
+    "run.status": TEXT,
+    "run.message": TEXT,
+    "run.seconds": NUMBER,
+    "run.peak_memory": (int, float, NOTHING),
+    "run.parameters": INTEGER,
+    "run.versions": TABLE,
+    "run.metrics": TABLE,
+    "run.metrics.*": NUMBER,
+    "run.history": TABLE,
+    "run.history.*": LISTED,
+    "run.history.*.*": NUMBER,
+    "run.model": TABLE,
+    "run.model.cell": TEXT,
+    "run.train": TABLE,
+    "trial?": TABLE,
+    "trial.number": INTEGER,
+    "trial.configuration": TABLE,
+    "trial.chosen": TEXT,
+    "trial.promoted_after": LISTED,
+    "trial.promoted_after.*": INTEGER,
+}
+_MEASURED = {"epoch", "loss", "accuracy", "val_loss", "val_accuracy"}
+_MEASURED_AT_THE_END = {"test_loss", "test_accuracy", "test_correct"}  # not of a stage of a trial
 
 
 def read_experiment(folder: Path) -> dict[str, Any] | None:
@@ -33,11 +95,14 @@ def read_experiment(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         experiment = json.loads(path.read_text("utf-8"))
-        if experiment.pop("schema") != _SCHEMA:
+        if not isinstance(experiment, dict) or experiment.pop("schema", None) != _SCHEMA:
             raise ValueError("another schema")
-    except (OSError, ValueError, KeyError, AttributeError) as exc:
+        wrong = misfit(experiment, _FIELDS)
+        if wrong is not None:
+            raise ValueError(wrong)
+    except (OSError, ValueError, RecursionError) as exc:
         raise OutputError(f"Cannot read '{path}': {exc}; give another --run-dir.") from exc
-    return dict(experiment)
+    return experiment
 
 
 def _begun(path: Path) -> bool:
@@ -49,17 +114,36 @@ def _begun(path: Path) -> bool:
 def read_results(folder: Path) -> tuple[list[dict[str, Any]], int]:
     """Return the entries of a run folder in their order, and how many lines were unreadable.
 
-    A line that was cut off, by a crash or a full disk, counts as not written.
+    A line that was cut off, by a crash or a full disk, counts as not written, and so does one that
+    is no result.
     """
     entries, unreadable = [], 0
     with contextlib.suppress(FileNotFoundError):
         for line in (folder / RESULTS).read_bytes().splitlines():
             try:
                 entry = json.loads(line)
-                entries.append({**entry, "key": str(entry["key"])})
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, RecursionError):
+                entry = None
+            if _is_result(entry):
+                entries.append(entry)
+            else:
                 unreadable += 1
     return entries, unreadable
+
+
+def _is_result(entry: Any) -> bool:
+    """Whether a line holds what `Journal.append` was given, with a run that can be made of it."""
+    if not isinstance(entry, dict) or misfit(entry, _RESULT_FIELDS):
+        return False
+    try:
+        run = Run.from_dict(entry["run"])
+        bytes.fromhex(entry["hits"])
+    except (TypeError, ValueError, KeyError):
+        return False
+    if len({len(values) for values in run.history.values()}) > 1:
+        return False
+    measured = _MEASURED if "trial" in entry else _MEASURED | _MEASURED_AT_THE_END
+    return run.status == "dnf" or (run.status == "ok" and set(run.metrics) >= measured)
 
 
 class Journal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ from rnnprobe._registry import call_users, load_object, resolve, unknown_name
 from rnnprobe.baselines import BASELINES
 from rnnprobe.cells import CELLS
 from rnnprobe.cells._joint import with_joint_kernels
+from rnnprobe.datasets._raw import is_utf8
 from rnnprobe.errors import DataError, ModelError
 from rnnprobe.optimizers import LOSSES, OPTIMIZERS
 from rnnprobe.records import ModelSpec, SequenceDataset, TrainSpec
@@ -182,8 +184,10 @@ def load_model(path: str | Path, imports: Sequence[str] = ()) -> keras.Model:
         >>> classifier = rnnprobe.KerasClassifier(model)                       # doctest: +SKIP
     """
     path = Path(path)
-    if not path.exists():
+    if not os.path.exists(path):  # False for a name that is too long, where `exists` raises
         raise DataError(f"There is no model file '{path}'.")
+    if not is_utf8(path.name):
+        raise DataError(f"The name {path.name!r} is not UTF-8; rename the model.")
     if path.is_dir() or path.suffix != ".keras":
         raise ModelError(
             f"'{path}' is no .keras file; save the model by model.save('name.keras') of Keras 3."
@@ -192,9 +196,12 @@ def load_model(path: str | Path, imports: Sequence[str] = ()) -> keras.Model:
     for name in imports:
         import_code(name)
     try:
-        return keras.models.load_model(path, safe_mode=True)
+        model = keras.models.load_model(path, safe_mode=True)
     except Exception as exc:
         raise ModelError(_explain(path, exc)) from exc
+    if not isinstance(model, keras.Model):
+        raise ModelError(f"'{path}' holds a {type(model).__name__}, expected a whole model.")
+    return model
 
 
 def import_code(name: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from rnnprobe._archive import read_metadata
+from rnnprobe._archive import read_metadata, require_whole
 from rnnprobe.classifier import KerasClassifier
 from rnnprobe.datasets._csv import CsvColumns
 from rnnprobe.datasets._load import Encoding, limited, load_again, load_dataset
@@ -79,6 +79,8 @@ def open_model(
     """
     model = load_model(path, imports)
     metadata = read_metadata(Path(path))
+    if metadata is not None:
+        require_whole(Path(path), metadata)
     if data is None:
         if layout is not None or columns is not None:
             raise DataError("A layout and columns describe other data; name it by --data.")

@@ -9,7 +9,36 @@ import pytest
 from rnnprobe.errors import OutputError
 from rnnprobe.journal import RESULTS, Journal, read_experiment, read_results
 
-EXPERIMENT = {"command": "sweep", "fixed": {"axes": {"units": [1, 2]}, "seed": 0}, "wanted": {}}
+SAME = {"settings": {"epochs": 1}, "data": {"name": "values", "digest": "0"}}
+EXPERIMENT = {
+    "command": "sweep",
+    "fixed": {"axes": {"units": [1, 2]}, "seed": 0, **SAME},
+    "wanted": {},
+    "source": {"data": "values.npz"},
+}
+RUN = {
+    "dataset_digest": "0",
+    "model": {"cell": "rnn"},
+    "train": {"epochs": 1},
+    "status": "ok",
+    "history": {"loss": [0.5], "val_loss": [0.5]},
+    "metrics": dict.fromkeys(
+        (
+            *("epoch", "loss", "accuracy", "val_loss", "val_accuracy"),
+            *("test_loss", "test_accuracy", "test_correct"),
+        ),
+        1,
+    ),
+    "seconds": 1.0,
+    "peak_memory": None,
+    "parameters": 3,
+    "versions": {},
+    "message": "",
+}
+
+
+def result(key: str, **more: object) -> dict[str, object]:
+    return {"key": key, "run": RUN, "hits": "", **more}
 
 
 def keys(folder: Path) -> list[str]:
@@ -19,11 +48,11 @@ def keys(folder: Path) -> list[str]:
 def test_what_was_appended_is_there_when_the_run_is_resumed(tmp_path: Path) -> None:
     folder = tmp_path / "a" / "run"
     with Journal(folder, EXPERIMENT, resume=False) as journal:
-        journal.append({"key": "one", "value": 1})
-        journal.append({"key": "two", "value": [2.5, None]})
+        journal.append(result("one", value=1))
+        journal.append(result("two", value=[2.5, None]))
     with Journal(folder, EXPERIMENT, resume=True) as journal:
-        assert journal.entries[1] == {"key": "two", "value": [2.5, None]}
-        journal.append({"key": "three"})
+        assert journal.entries[1] == result("two", value=[2.5, None])
+        journal.append(result("three"))
     assert keys(folder) == ["one", "two", "three"]
     assert read_experiment(folder) == EXPERIMENT
 
@@ -31,21 +60,22 @@ def test_what_was_appended_is_there_when_the_run_is_resumed(tmp_path: Path) -> N
 @pytest.mark.parametrize("cut", range(1, 14))
 def test_a_torn_line_counts_as_not_written(tmp_path: Path, cut: int) -> None:
     with Journal(tmp_path, EXPERIMENT, resume=False) as journal:
-        journal.append({"key": "one"})
-        journal.append({"key": "two"})
+        journal.append(result("one"))
+        journal.append(result("two"))
     path = tmp_path / RESULTS
     path.write_bytes(path.read_bytes()[:-cut])
     with Journal(tmp_path, EXPERIMENT, resume=True) as journal:
         assert [entry["key"] for entry in journal.entries] == ["one"]
-        journal.append({"key": "three"})
+        journal.append(result("three"))
     assert keys(tmp_path) == ["one", "three"]
 
 
 def test_a_line_that_is_no_result_is_counted_and_passed_over(tmp_path: Path) -> None:
     with Journal(tmp_path, EXPERIMENT, resume=False) as journal:
-        journal.append({"key": "one"})
+        journal.append(result("one"))
     with (tmp_path / RESULTS).open("ab") as file:
-        file.write(b'{"key": "tw\n[1, 2]\n\xff\xfe\n{"key": "four"}\n')
+        four = json.dumps(result("four")).encode()
+        file.write(b'{"key": "tw\n[1, 2]\n\xff\xfe\n' + four + b"\n")
     with Journal(tmp_path, EXPERIMENT, resume=True) as journal:
         assert [entry["key"] for entry in journal.entries] == ["one", "four"]
         assert journal.unreadable == 3
@@ -53,17 +83,18 @@ def test_a_line_that_is_no_result_is_counted_and_passed_over(tmp_path: Path) -> 
 
 def test_a_write_that_fails_leaves_whole_lines(tmp_path: Path) -> None:
     with Journal(tmp_path, EXPERIMENT, resume=False) as journal:
-        journal.append({"key": "one"})
+        journal.append(result("one"))
         limits = resource.getrlimit(resource.RLIMIT_FSIZE)
         size = (tmp_path / RESULTS).stat().st_size
         resource.setrlimit(resource.RLIMIT_FSIZE, (size + 5, limits[1]))
         try:
             with pytest.raises(OutputError, match=r"only 5 of \d+ bytes were written; what it hol"):
-                journal.append({"key": "two"})
+                journal.append(result("two"))
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        journal.append({"key": "three"})
-    assert (tmp_path / RESULTS).read_text() == '{"key": "one"}\n{"key": "three"}\n'
+        journal.append(result("three"))
+    whole = [json.dumps(result(key)) for key in ("one", "three")]
+    assert (tmp_path / RESULTS).read_text().splitlines() == whole
 
 
 def test_a_folder_that_holds_a_run_is_not_written_over(tmp_path: Path) -> None:
@@ -82,6 +113,7 @@ def test_a_folder_that_holds_a_run_is_not_written_over(tmp_path: Path) -> None:
 )
 def test_another_experiment_is_refused(tmp_path: Path, fixed: dict[str, object], said: str) -> None:
     Journal(tmp_path, EXPERIMENT, resume=False).close()
+    fixed = {**fixed, **SAME}
     with pytest.raises(OutputError, match=f"holds another experiment: {said}; give another"):
         Journal(tmp_path, {**EXPERIMENT, "fixed": fixed}, resume=True)
     assert read_experiment(tmp_path) == EXPERIMENT
@@ -106,7 +138,7 @@ def test_a_folder_whose_maker_died_is_begun_anew(tmp_path: Path) -> None:
     (tmp_path / RESULTS).touch()
     (tmp_path / ".rnnprobe-abc.json").write_text("{")
     with Journal(tmp_path, EXPERIMENT, resume=True) as journal:
-        journal.append({"key": "one"})
+        journal.append(result("one"))
     assert read_experiment(tmp_path) == EXPERIMENT
 
 
@@ -121,3 +153,55 @@ def test_somebody_elses_folder_is_refused(tmp_path: Path) -> None:
     blocked.touch()
     with pytest.raises(OutputError, match="Cannot write to"):
         Journal(blocked / "run", EXPERIMENT, resume=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"fixed": {}}, "'fixed.settings' is missing"),
+        ({"fixed": {**EXPERIMENT["fixed"], "settings": {"epochs": "1"}}}, "is '1', expected int"),  # type: ignore[dict-item]
+        ({"source": {"columns": ["a"]}}, r"'source.columns' is \['a'\], expected dict or null"),
+        ({"command": None}, "'command' is None, expected str"),
+    ],
+)
+def test_a_description_of_other_kinds_is_refused(
+    tmp_path: Path, change: dict[str, object], said: str
+) -> None:
+    text = json.dumps({"schema": "rnnprobe.run/1", **EXPERIMENT, **change})
+    (tmp_path / "experiment.json").write_text(text)
+    with pytest.raises(OutputError, match=f"Cannot read .*{said}"):
+        read_experiment(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "[]", '"run"'])
+def test_a_description_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "experiment.json").write_text(text)
+    with pytest.raises(OutputError, match="Cannot read"):
+        read_experiment(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"run": {}},
+        {"run": {**RUN, "units": 3}},
+        {"run": {**RUN, "train": {"epochs": 0}}},
+        {"run": {**RUN, "train": {"epochs": "x"}}},
+        {"run": {**RUN, "model": {"cell": "rnn", "unitsx": 3}}},
+        {"run": {**RUN, "metrics": {"val_accuracy": "high"}}},
+        {"run": {**RUN, "metrics": {}}},
+        {"run": {**RUN, "status": "fine"}},
+        {"run": {**RUN, "history": {"loss": [1.0, 2.0], "val_loss": [1.0]}}},
+        {"hits": "zz"},
+        {"key": 3},
+        {"trial": {"number": 1}},
+    ],
+    ids=str,
+)
+def test_a_result_of_other_kinds_counts_as_unreadable(
+    tmp_path: Path, change: dict[str, object]
+) -> None:
+    lines = [json.dumps(result("one")), json.dumps({**result("two"), **change}), "[" * 100_000]
+    (tmp_path / RESULTS).write_text("\n".join(lines) + "\n")
+    assert keys(tmp_path) == ["one"]
+    assert read_results(tmp_path)[1] == 2

@@ -142,3 +142,21 @@ def test_a_model_is_saved_whole_or_not_at_all(values: SequenceDataset, tmp_path:
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(OutputError, match="Cannot write"):
         save_model(tmp_path / "no" / "m.keras", model, {})
+
+
+def test_a_layer_alone_is_no_model(tmp_path: Path) -> None:
+    path, layer = tmp_path / "layer.keras", keras.layers.Dense(2)
+    layer.build((None, 3))
+    keras.saving.save_model(layer, path)
+    with pytest.raises(ModelError, match="holds a Dense, expected a whole model"):
+        load_model(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("a" * 300 + ".keras", "no model file"), ("\udcff.keras", "is not UTF-8")]
+)
+def test_a_name_that_cannot_be_one_is_no_model(tmp_path: Path, name: str, said: str) -> None:
+    if len(name) < 100:
+        (tmp_path / name).touch()
+    with pytest.raises(DataError, match=said):
+        load_model(tmp_path / name)

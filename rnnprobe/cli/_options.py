@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import sys
@@ -82,11 +83,19 @@ def compose(*decorators: Decorator) -> Decorator:
 
 
 class _NamedPath(click.Path):
-    """A path that is not empty: `Path("")` would be the current folder."""
+    """A path that is not empty, as `Path("")` would be the current folder, and can be a name."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if value == "":
             self.fail("got an empty name, expected a path.", param, ctx)
+        try:
+            str(value).encode()
+            os.stat(value)
+        except UnicodeEncodeError:
+            self.fail(f"{str(value)!r} is not UTF-8; rename it.", param, ctx)
+        except OSError as exc:
+            if exc.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+                self.fail(f"'{value}': {exc.strerror}.", param, ctx)
         return super().convert(value, param, ctx)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 
-from rnnprobe.datasets._arrays import read_npz_arrays
+from rnnprobe.datasets._arrays import named_classes, read_npz_arrays
 from rnnprobe.datasets._encode import encode_labels
 from rnnprobe.datasets._raw import RawSplit
 from rnnprobe.errors import DataError
@@ -26,7 +27,7 @@ def read_predictions(path: Path) -> Predictions:
     Raises:
         DataError: The file is missing, unreadable, or its probabilities are none.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):  # False for a name that is too long, where `is_file` raises
         raise DataError(f"There is no predictions file '{path}'.")
     if path.suffix == ".npz":
         y, probabilities, names = _from_npz(path)
@@ -34,9 +35,10 @@ def read_predictions(path: Path) -> Predictions:
         y, probabilities, names = _from_csv(path)
     else:
         raise DataError(f"'{path}' ends with '{path.suffix}'; predictions are .npz or .csv.")
-    if probabilities.ndim != 2 or len(probabilities) != len(y) or len(y) == 0:
+    fits = probabilities.ndim == 2 and y.shape[:1] == probabilities.shape[:1]
+    if not fits or 0 in probabilities.shape:
         raise DataError(
-            f"'{path}': probabilities have shape {probabilities.shape} for {len(y)} labels; "
+            f"'{path}': probabilities have shape {probabilities.shape}, and y_true {y.shape}; "
             "expected (num_examples, num_classes), one row a label."
         )
     _check_probabilities(path, probabilities)
@@ -45,7 +47,7 @@ def read_predictions(path: Path) -> Predictions:
         raise DataError(
             f"'{path}' has {len(names)} class names for {probabilities.shape[1]} columns."
         )
-    if y.dtype.kind in "UO" and not set(y) <= set(names):
+    if y.dtype.kind in "UO" and y.ndim == 1 and not set(y) <= set(names):
         y = _as_indices(path, y, names)
     encoded, _ = encode_labels({"test": RawSplit(y, y)}, names, names)
     return Predictions(encoded["test"].y, probabilities, names)
@@ -69,8 +71,11 @@ def _from_npz(path: Path) -> tuple[Array, Array, tuple[str, ...]]:
             f"'{path}' has the keys {sorted(arrays)}; expected y_true, probabilities and, where "
             "you like, class_names."
         )
-    names = tuple(str(name) for name in arrays.get("class_names", ()))
-    return arrays["y_true"], np.asarray(arrays["probabilities"], dtype=np.float64), names
+    probabilities = arrays["probabilities"]
+    if probabilities.dtype.kind not in "biuf":
+        raise DataError(f"'{path}': probabilities are {probabilities.dtype}, expected numbers.")
+    names = named_classes(path.name, arrays) or ()
+    return arrays["y_true"], probabilities.astype(np.float64), names
 
 
 def _from_csv(path: Path) -> tuple[Array, Array, tuple[str, ...]]:

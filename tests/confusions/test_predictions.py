@@ -40,12 +40,22 @@ def test_labels_beside_other_heads_are_numbers(tmp_path: Path) -> None:
     [
         ({"y_true": [0, 1, 1]}, "expected y_true, probabilities"),
         ({"y_true": [0, 1, 1], "probabilities": P, "other": 1}, "has the keys"),
-        ({"y_true": [0, 1], "probabilities": P}, r"shape \(3, 2\) for 2 labels"),
+        ({"y_true": [0, 1], "probabilities": P}, r"shape \(3, 2\), and y_true \(2,\)"),
         ({"y_true": [0, 1, 2], "probabilities": P}, "Label 2 of example 2"),
         ({"y_true": [0, 1, 1], "probabilities": P * 2}, "sum to 1"),
         ({"y_true": [0, 1, 1], "probabilities": P * np.nan}, "sum to 1"),
         ({"y_true": [0, 1, 1], "probabilities": P, "class_names": ["a"]}, "1 class names for 2"),
         ({"y_true": ["a", "b", "b"], "probabilities": P}, "has the label 'a'; expected a class"),
+        # From here on what a fuzz run found.
+        ({"y_true": 1, "probabilities": P}, r"shape \(3, 2\), and y_true \(\)"),
+        ({"y_true": [0, 1, 1], "probabilities": 0.5}, r"shape \(\), and y_true \(3,\)"),
+        ({"y_true": [0, 1, 1], "probabilities": P * 1j}, "are complex128, expected numbers"),
+        ({"y_true": [0, 1, 1], "probabilities": P[:, :0]}, r"shape \(3, 0\)"),
+        ({"y_true": [["0", "1"]] * 3, "probabilities": P}, "not one-hot"),
+        (
+            {"y_true": [0, 1, 1], "probabilities": P, "class_names": "ab"},
+            r"class_names are <U2 \(\)",
+        ),
     ],
 )
 def test_bad_predictions_are_refused(tmp_path: Path, arrays: dict[str, Any], message: str) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from PIL import Image
 
 from rnnprobe import SequenceDataset, load_dataset
 from rnnprobe.datasets._csv import CsvColumns
-from rnnprobe.datasets._load import Encoding
+from rnnprobe.datasets._load import Encoding, load_again
 from rnnprobe.errors import DataError, UnknownNameError
 
 X, Y = make_values(60)
@@ -282,6 +284,36 @@ def bad_arrays() -> dict[str, tuple[dict[str, Any], str]]:
         "texts of texts": ({"x": X.astype(str), "y": Y}, "one text an example"),
         "overflow": ({"x": X.astype(float) * 1e300, "y": Y}, "too large values"),
         "empty": ({"x": X[:0], "y": Y[:0]}, "no examples"),
+        # From here on what a fuzz run found.
+        "one value": ({"x": np.array(1.0), "y": Y}, "x is a single value"),
+        "one label": ({"x": X, "y": np.array(1)}, "y is a single value"),
+        "one name": ({"x": X, "y": Y, "class_names": "abc"}, r"class_names are <U3 \(\)"),
+        "mask of texts": ({"x": X, "y": Y, "mask": X[..., 0].astype(str)}, "expected True and"),
+        "mask of halves": ({"x": X, "y": Y, "mask": X[..., 0]}, "mask is float32, expected True"),
+        "mask of records": (
+            {"x": X, "y": Y, "mask": np.zeros((60, 6), [("a", "f8")])},
+            "expected True and False",
+        ),
+        "half a length": ({"x": X, "y": Y, "lengths": Y + 1.5}, "one whole number an example"),
+        "endless length": ({"x": X, "y": Y, "lengths": Y + np.inf}, "at most 6, .* up to inf"),
+        "no length": ({"x": X, "y": Y, "lengths": Y * np.nan}, "one whole number an example"),
+        "lengths of texts": ({"x": list("ab") * 30, "y": Y, "lengths": Y}, "lengths is for steps"),
+        "endless label": ({"x": X, "y": np.where(Y > 1, np.inf, 0)}, "is no class index"),
+        "huge label": ({"x": X, "y": np.where(Y > 1, 1e300, 0)}, r"Label 1e\+300 of example 2"),
+        "complex label": ({"x": X, "y": Y * 1j}, "Labels of the all part are complex128"),
+        "label of bytes": ({"x": X, "y": np.full(60, b"\xff")}, "are bytes, but not UTF-8"),
+        "one-hot of nothing": ({"x": X, "y": np.zeros((60, 0))}, "not one-hot"),
+        "half a character": ({"x": ["\udcff", "b"] * 30, "y": Y}, "text 0 of x holds what is no"),
+        "half a name": (
+            {"x": X, "y": Y, "class_names": ["\udcff", "b", "c"]},
+            r"class name '\\udcff' is not UTF-8",
+        ),
+        "text of bytes": ({"x": np.array([b"\xff", b"b"] * 30), "y": Y}, "damaged or not UTF-8"),
+        "no steps": ({"x_test": X[:, :0], "y_test": Y}, r"shape \(\d+, 0, 3\); its examples hold"),
+        "complex pictures": (
+            {"x_test": np.zeros((60, 4, 4, 1), complex), "y_test": Y},
+            "x of the train part is complex128",
+        ),
     }
 
 
@@ -316,7 +348,71 @@ def bad_files() -> dict[str, tuple[Callable[[Path], object], str]]:
         "empty class": (_empty_class, "class 'a' has no examples"),
         "broken picture": (_broken_picture, "as a picture"),
         "sizes": (_two_sizes, "one size and kind"),
+        # From here on what a fuzz run found.
+        "long rows.csv": (lambda path: path.write_text("label,a\nx,1,2\ny,3,4\n"), "more fields"),
+        "short row.csv": (lambda path: path.write_text("a,label\n1,x\n2\n"), "row 3 has no label"),
+        "compression.npz": (_odd_compression, "as an npz archive"),
+        "deflate.npz": (_broken_deflate, "as an npz archive: Error -3"),
+        "huge.npz": (_huge, "as an npz archive: Unable to allocate"),
+        "text entry.npz": (_text_entry, "the entry 'x' is no array"),
+        "broken chunks": (_broken_chunks, "as a picture"),
+        "archive folder": (_archive_folder, "holds no array of numbers"),
+        "folder of texts as arrays": (_arrays_of_texts, "holds no array of numbers"),
+        "odd class": (_odd_class, r"class name 'a\\udcff' is not UTF-8"),
+        "odd \udcff.npz": (lambda path: np.savez(path, x=X, y=Y), "is not UTF-8; rename the data"),
     }
+
+
+def _odd_compression(path: Path) -> None:
+    np.savez(path, x=X, y=Y)
+    content = bytearray(path.read_bytes())
+    content[8] = content[content.index(b"PK\x01\x02") + 10] = 99
+    path.write_bytes(content)
+
+
+def _broken_deflate(path: Path) -> None:
+    np.savez_compressed(path, x=X, y=Y)
+    content = bytearray(path.read_bytes())
+    content[60:90] = b"\xff" * 30
+    path.write_bytes(content)
+
+
+def _huge(path: Path) -> None:
+    head = io.BytesIO()
+    shape = {"descr": "<f8", "fortran_order": False, "shape": (10**13, 10)}
+    np.lib.format.write_array_header_1_0(head, shape)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x.npy", head.getvalue())
+
+
+def _text_entry(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x", "text")
+
+
+def _broken_chunks(path: Path) -> None:
+    (path / "a").mkdir(parents=True)
+    file = path / "a" / "0.png"
+    Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(file)
+    content = file.read_bytes()
+    file.write_bytes(content.replace(b"IDAT", b"ID\x00T"))
+
+
+def _archive_folder(path: Path) -> None:
+    (path / "a").mkdir(parents=True)
+    with (path / "a" / "0.npy").open("wb") as file:
+        np.savez(file, x=X)
+
+
+def _arrays_of_texts(path: Path) -> None:
+    (path / "a").mkdir(parents=True)
+    np.save(path / "a" / "0.npy", np.array([["a", "b"]]))
+
+
+def _odd_class(path: Path) -> None:
+    path.mkdir()
+    for name in ("a\udcff", "b"):
+        (path / f"{name}.txt").write_text("\n".join(f"{name[0]}{i}" for i in range(20)))
 
 
 def _part_folders(path: Path) -> None:
@@ -391,3 +487,37 @@ def test_unknown_names_and_layouts_say_what_is_near() -> None:
         load_dataset("no_module:load")
     with pytest.raises(DataError, match="A layout is for pictures"):
         load_dataset({"x_test": np.ones((20, 3), int), "y_test": np.arange(20) % 2}, layout="rows")
+
+
+@pytest.mark.parametrize("data", [object(), [], 3.5, None])
+def test_what_is_no_data_at_all_is_refused(data: object) -> None:
+    with pytest.raises(DataError, match=f"The data is a {type(data).__name__}; expected a name"):
+        load_dataset(data)
+
+
+def test_a_mask_is_of_rows_alone() -> None:
+    x = np.zeros((60, 4, 3), np.uint8)
+    pictures = {"x_test": x, "y_test": Y, "mask_test": np.ones((60, 4))}
+    assert load_dataset(pictures).test.mask is not None
+    with pytest.raises(DataError, match="has a mask, which is of rows; --layout columns has other"):
+        load_dataset(pictures, layout="columns")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_data_without_a_finite_value_can_be_checked(value: float) -> None:
+    dataset = load_dataset({"x_test": X * value, "y_test": Y}, require_finite=False)
+    assert dataset.bounds is None
+
+
+def test_a_name_that_is_too_long_is_no_data() -> None:
+    with pytest.raises(UnknownNameError, match="Unknown data set"):
+        load_dataset("a" * 300)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [({"columns": {"no": "x"}}, "the column 'no'"), ({"limit_examples": -1}, "limit_examples=-1")],
+)
+def test_a_source_that_was_damaged_is_refused(change: dict[str, object], said: str) -> None:
+    with pytest.raises(DataError, match=f"says {said} of its data, which means nothing"):
+        load_again({"data": "values.csv", **change})

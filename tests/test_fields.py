@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rnnprobe._fields import INTEGER, LISTED, NOTHING, NUMBER, TABLE, TEXT, Fields, below, misfit
+
+FIELDS: Fields = {
+    "seed": INTEGER,
+    "name?": (str, NOTHING),
+    "data": TABLE,
+    **below("data", {"digest": TEXT, "limit?": (int, NOTHING)}),
+    "history?": TABLE,
+    "history.*": LISTED,
+    "history.*.*": NUMBER,
+}
+RIGHT: dict[str, Any] = {"seed": 1, "data": {"digest": "0", "limit": None}, "more": object}
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"name": None}, {"history": {}}, {"history": {"a": [1, 2.5]}}]
+)
+def test_what_fits_may_hold_more_and_lack_what_may_be_missing(more: dict[str, Any]) -> None:
+    assert misfit({**RIGHT, **more}, FIELDS) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"seed": None}, "'seed' is None, expected int"),
+        ({"seed": True}, "'seed' is True, expected int"),
+        ({"seed": 1.0}, "'seed' is 1.0, expected int"),
+        ({"name": 3}, "'name' is 3, expected str or null"),
+        ({"data": {}}, "'data.digest' is missing"),
+        ({"data": ["digest"]}, "'data' is ['digest'], expected dict"),
+        ({"history": {"a": [1], "b": 2}}, "'history.*' is 2, expected list"),
+        ({"history": {"a": [1, "x"]}}, "'history.*.*' is 'x', expected int or float"),
+        ({"name": ["x" * 99]}, "'name' is ['" + "x" * 38 + ", expected str or null"),
+    ],
+    ids=str,
+)
+def test_the_first_misfit_is_named(change: dict[str, Any], said: str) -> None:
+    assert misfit({**RIGHT, **change}, FIELDS) == said
+
+
+@pytest.mark.parametrize("document", [{}, [], None, "text"])
+def test_what_is_no_table_lacks_the_first_field(document: Any) -> None:
+    assert misfit(document, FIELDS) == "'seed' is missing"
