@@ -18,16 +18,16 @@ _PUBLIC = {
     "Classifier": "rnnprobe.protocols:Classifier",
     "CsvColumns": "rnnprobe.datasets._csv:CsvColumns",
     "KerasClassifier": "rnnprobe.classifier:KerasClassifier",
-    "ModelSpec": "rnnprobe.records:ModelSpec",
+    "ModelSpec": "rnnprobe.specs:ModelSpec",
     "RecurrentHyperModel": "rnnprobe.search.hypermodel:RecurrentHyperModel",
     "RnnprobeError": "rnnprobe.errors:RnnprobeError",
-    "Run": "rnnprobe.records:Run",
+    "Run": "rnnprobe.specs:Run",
     "Execution": "rnnprobe.search.task:Execution",
     "SearchSpace": "rnnprobe.search.space:SearchSpace",
     "SequenceDataset": "rnnprobe.records:SequenceDataset",
     "Split": "rnnprobe.records:Split",
     "Synthesis": "rnnprobe.attacks._synthesis:Synthesis",
-    "TrainSpec": "rnnprobe.records:TrainSpec",
+    "TrainSpec": "rnnprobe.specs:TrainSpec",
     "check_dataset": "rnnprobe.datasets._check:check_dataset",
     "check_honesty": "rnnprobe.attacks._checks:check_honesty",
     "evaluate_attacks": "rnnprobe.attacks._run:evaluate_attacks",
@@ -90,11 +90,8 @@ if TYPE_CHECKING:
     from rnnprobe.protocols import Classifier as Classifier
     from rnnprobe.records import Bounds as Bounds
     from rnnprobe.records import Budget as Budget
-    from rnnprobe.records import ModelSpec as ModelSpec
-    from rnnprobe.records import Run as Run
     from rnnprobe.records import SequenceDataset as SequenceDataset
     from rnnprobe.records import Split as Split
-    from rnnprobe.records import TrainSpec as TrainSpec
     from rnnprobe.search.analysis import importance as importance
     from rnnprobe.search.analysis import within_noise as within_noise
     from rnnprobe.search.hypermodel import RecurrentHyperModel as RecurrentHyperModel
@@ -104,6 +101,9 @@ if TYPE_CHECKING:
     from rnnprobe.search.task import Execution as Execution
     from rnnprobe.search.tuner import load_tune as load_tune
     from rnnprobe.search.tuner import tune as tune
+    from rnnprobe.specs import ModelSpec as ModelSpec
+    from rnnprobe.specs import Run as Run
+    from rnnprobe.specs import TrainSpec as TrainSpec
     from rnnprobe.training import train as train
 
 

@@ -24,7 +24,7 @@ from rnnprobe._fields import (
 )
 from rnnprobe._files import METADATA_ENTRY, atomic_path
 from rnnprobe.errors import ModelError
-from rnnprobe.records import TrainSpec
+from rnnprobe.specs import TrainSpec
 
 SCHEMA = "rnnprobe.model/1"
 # What zipfile, zlib and json raise for an archive whose bytes were changed.

@@ -24,7 +24,7 @@ from rnnprobe._fields import (
 )
 from rnnprobe._files import write_text
 from rnnprobe.errors import OutputError
-from rnnprobe.records import Run
+from rnnprobe.specs import Run
 
 EXPERIMENT, RESULTS = "experiment.json", "results.jsonl"
 _SCHEMA = "rnnprobe.run/1"

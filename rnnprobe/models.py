@@ -22,7 +22,8 @@ from rnnprobe.cells._joint import with_joint_kernels
 from rnnprobe.datasets._raw import is_utf8
 from rnnprobe.errors import DataError, ModelError
 from rnnprobe.optimizers import LOSSES, OPTIMIZERS
-from rnnprobe.records import ModelSpec, SequenceDataset, TrainSpec
+from rnnprobe.records import SequenceDataset
+from rnnprobe.specs import ModelSpec, TrainSpec
 
 _DEFAULT_EMBEDDING = 64
 _OUTPUT_INITIALIZERS = {

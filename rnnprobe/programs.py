@@ -16,7 +16,8 @@ from rnnprobe.cells import CELLS
 from rnnprobe.classifier import KerasClassifier
 from rnnprobe.errors import DataError
 from rnnprobe.models import build_model, compile_model
-from rnnprobe.records import Array, ModelSpec, SequenceDataset, TrainSpec
+from rnnprobe.records import Array, SequenceDataset
+from rnnprobe.specs import ModelSpec, TrainSpec
 
 _KEPT = 6
 # Measured on 2 cores, batch 32, a step fused by XLA against one that is not: lstm of 16 units 3.3

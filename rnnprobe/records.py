@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
-
-from rnnprobe.errors import DataError
 
 Array = npt.NDArray[Any]
 Kind = Literal["values", "tokens"]
@@ -25,7 +21,8 @@ def _read_only(array: Array) -> Array:
     return view
 
 
-def _require(condition: bool, invariant: str, **received: object) -> None:
+def require(condition: bool, invariant: str, **received: object) -> None:
+    """Raise a `ValueError` that states the invariant and what was received instead."""
     if not condition:
         got = ", ".join(f"{name}={value!r}" for name, value in received.items())
         raise ValueError(f"`{invariant}` must hold, but got {got}.")
@@ -40,6 +37,11 @@ class Split:
             tokens, of which 0 is padding.
         y: int32 (num_examples,), class indices.
         mask: bool (num_examples, num_steps), True at the steps that count; None where all do.
+
+    Example:
+        >>> part = Split(np.zeros((2, 5, 3), np.float32), np.array([0, 1], np.int32))
+        >>> len(part), part.lengths
+        (2, array([5, 5]))
     """
 
     x: Array
@@ -47,12 +49,12 @@ class Split:
     mask: Array | None = None
 
     def __post_init__(self) -> None:
-        _require(self.x.ndim in (2, 3), "x.ndim in (2, 3)", shape=self.x.shape)
-        _require(self.y.shape == self.x.shape[:1], "y.shape == x.shape[:1]", y=self.y.shape)
+        require(self.x.ndim in (2, 3), "x.ndim in (2, 3)", shape=self.x.shape)
+        require(self.y.shape == self.x.shape[:1], "y.shape == x.shape[:1]", y=self.y.shape)
         object.__setattr__(self, "x", _read_only(self.x))
         object.__setattr__(self, "y", _read_only(self.y))
         if self.mask is not None:
-            _require(
+            require(
                 self.mask.shape == self.x.shape[:2],
                 "mask.shape == x.shape[:2]",
                 mask=self.mask.shape,
@@ -85,13 +87,18 @@ class Split:
 
 @dataclass(frozen=True)
 class Bounds:
-    """The interval that values of an input lie in, ends included."""
+    """The interval that values of an input lie in, ends included.
+
+    Example:
+        >>> Bounds(0, 1).upper
+        1
+    """
 
     lower: float
     upper: float
 
     def __post_init__(self) -> None:
-        _require(self.lower <= self.upper, "lower <= upper", lower=self.lower, upper=self.upper)
+        require(self.lower <= self.upper, "lower <= upper", lower=self.lower, upper=self.upper)
 
 
 @dataclass(frozen=True)
@@ -107,6 +114,10 @@ class Budget:
         num_steps_allowed: How many steps may change; None: all that count.
         placement: Which these may be: any (`free`), a `contiguous` run, the first (`prefix`) or
             the last (`suffix`).
+
+    Example:
+        >>> Budget(0.03, "linf", Bounds(0, 1), num_steps_allowed=4, placement="prefix").epsilon
+        0.03
     """
 
     epsilon: float
@@ -116,13 +127,13 @@ class Budget:
     placement: Placement = "free"
 
     def __post_init__(self) -> None:
-        _require(self.epsilon >= 0, "epsilon >= 0", epsilon=self.epsilon)
+        require(self.epsilon >= 0, "epsilon >= 0", epsilon=self.epsilon)
         for name, kind in (("norm", Norm), ("placement", Placement)):
             value, known = getattr(self, name), get_args(kind)
-            _require(value in known, f"{name} in {known}", **{name: value})
+            require(value in known, f"{name} in {known}", **{name: value})
         allowed = self.num_steps_allowed
         if allowed is not None:
-            _require(allowed >= 1, "num_steps_allowed >= 1", num_steps_allowed=allowed)
+            require(allowed >= 1, "num_steps_allowed >= 1", num_steps_allowed=allowed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,6 +154,12 @@ class SequenceDataset:
         layout: How the pictures were laid out as sequences; None where they are none.
         source: How `load_dataset` makes it again; plain values.
         notes: What was done to the data on the way, one sentence each.
+
+    Example:
+        >>> import rnnprobe
+        >>> data = rnnprobe.load_dataset("mnist-5k")
+        >>> data.num_classes, data.kind, data.train.x.shape
+        (10, 'values', (4000, 28, 28))
     """
 
     name: str
@@ -194,176 +211,6 @@ class SequenceDataset:
         return "".join(self.vocabulary[token] for token in x if token)
 
 
-@dataclass(frozen=True)
-class ModelSpec:
-    """One architecture, in plain values.
-
-    Args:
-        cell: A name of `rnnprobe.cells` or `rnnprobe.baselines`, or `package.module:function`.
-        units: Units of each layer, at least 1.
-        layers: Number of stacked layers, at least 1.
-        bidirectional: Whether each layer reads the sequence in both directions.
-        dropout: Share of a layer's inputs dropped in training, in [0, 1).
-        recurrent_dropout: Share of the recurrent state dropped in training, in [0, 1).
-        embedding: Size of the token embedding; None chooses min(64, number of tokens).
-        initializers: Keras initializer configurations by the cell's argument name, for example
-            `{"kernel_initializer": "he_normal"}`; `output_kernel_initializer` and
-            `output_bias_initializer` are the last layer's, `joint_kernel_initializer` see `cells`.
-        cell_options: More keyword arguments of the cell's layer.
-    """
-
-    cell: str = "lstm"
-    units: int = 64
-    layers: int = 1
-    bidirectional: bool = False
-    dropout: float = 0.0
-    recurrent_dropout: float = 0.0
-    embedding: int | None = None
-    initializers: Mapping[str, Any] = field(default_factory=dict)
-    cell_options: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        _require(self.units >= 1, "units >= 1", units=self.units)
-        _require(self.layers >= 1, "layers >= 1", layers=self.layers)
-        _require(0 <= self.dropout < 1, "0 <= dropout < 1", dropout=self.dropout)
-        _require(
-            0 <= self.recurrent_dropout < 1,
-            "0 <= recurrent_dropout < 1",
-            recurrent_dropout=self.recurrent_dropout,
-        )
-        if self.embedding is not None:
-            _require(self.embedding >= 1, "embedding >= 1", embedding=self.embedding)
-
-
-@dataclass(frozen=True)
-class TrainSpec:
-    """How one model is trained, in plain values.
-
-    Args:
-        optimizer: A name of `rnnprobe.optimizers.OPTIMIZERS`.
-        learning_rate: Above 0.
-        batch_size: Examples per update, at least 1.
-        epochs: Passes over the training part, at least 1; ignored where `steps` is given.
-        steps: Number of updates in place of epochs; None trains by epochs.
-        momentum: For the optimizer `momentum`, in [0, 1).
-        weight_decay: Decoupled weight decay; None is the optimizer's own default (0.004 for
-            adamw, none for the others).
-        clip_norm: Largest norm of the gradient of all weights together; None does not clip.
-        loss: `cross-entropy` or `mean-squared-error` (of probabilities against one-hot labels).
-        early_stopping: Epochs without a better validation loss after which training stops and
-            the best weights are restored; None never stops.
-        class_weights: None, `balanced` (inverse class frequency), or one weight a class.
-        seed: Seed of weights, order and dropout, in [0, 2**32 - 1]; 0 is one like any other.
-        checkpoints: At how many even points of training its accuracy is noted, over the updates
-            since the point before.
-    """
-
-    optimizer: str = "adam"
-    learning_rate: float = 1e-3
-    batch_size: int = 32
-    epochs: int = 10
-    steps: int | None = None
-    momentum: float = 0.9
-    weight_decay: float | None = None
-    clip_norm: float | None = None
-    loss: str = "cross-entropy"
-    early_stopping: int | None = None
-    class_weights: Literal["balanced"] | tuple[float, ...] | None = None
-    seed: int = 0
-    checkpoints: int = 0
-
-    def __post_init__(self) -> None:
-        rate = self.learning_rate
-        _require(rate > 0 and math.isfinite(rate), "learning_rate > 0", learning_rate=rate)
-        _require(self.batch_size >= 1, "batch_size >= 1", batch_size=self.batch_size)
-        _require(self.epochs >= 1, "epochs >= 1", epochs=self.epochs)
-        _require(0 <= self.momentum < 1, "0 <= momentum < 1", momentum=self.momentum)
-        _require(0 <= self.seed < 2**32, "0 <= seed < 2**32", seed=self.seed)
-        _require(self.checkpoints >= 0, "checkpoints >= 0", checkpoints=self.checkpoints)
-        if self.steps is not None:
-            _require(self.steps >= 1, "steps >= 1", steps=self.steps)
-        if self.weight_decay is not None:
-            _require(self.weight_decay >= 0, "weight_decay >= 0", weight_decay=self.weight_decay)
-        if self.clip_norm is not None:
-            _require(self.clip_norm > 0, "clip_norm > 0", clip_norm=self.clip_norm)
-        patience = self.early_stopping
-        if patience is not None:
-            _require(patience >= 1, "early_stopping >= 1", early_stopping=patience)
-
-    def num_steps(self, num_examples: int) -> int:
-        """Return the number of updates on so many examples, where nothing ends the run before."""
-        return self.steps or self.epochs * math.ceil(num_examples / self.batch_size)
-
-
-@dataclass(frozen=True)
-class Run:
-    """One training run and what came of it; plain values, so that JSON holds it.
-
-    Args:
-        dataset_digest: `SequenceDataset.digest` of what it was trained on.
-        model: The architecture.
-        train: The training settings.
-        status: `ok`, or `dnf` where it did not finish.
-        history: One list per metric, one value per epoch: `loss`, `accuracy` (over the epoch,
-            while training), `val_loss`, `val_accuracy`, `seconds`.
-        metrics: What was measured of the model as it was left, by name: at `epoch`, the last one
-            or with early stopping the best one; on the test part; `train_1` to `train_N`, the
-            training accuracy up to each of N checkpoints, `minibatch_1` ... that of one minibatch.
-        seconds: Wall time of training.
-        peak_memory: Largest resident memory of the process so far, in MB, or in a search during
-            the run; None where the system does not tell.
-        parameters: Number of the model's parameters.
-        versions: Package versions by name.
-        message: Why it did not finish; empty where it did.
-    """
-
-    dataset_digest: str
-    model: ModelSpec
-    train: TrainSpec
-    status: Literal["ok", "dnf"]
-    history: Mapping[str, list[float]]
-    metrics: Mapping[str, float]
-    seconds: float
-    peak_memory: float | None
-    parameters: int
-    versions: Mapping[str, str]
-    message: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the record as nested plain values."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Run:
-        """Return the record that `to_dict` gave, also after a way through JSON."""
-        return cls(**{**values, **specs_from_dict(values)})
-
-
-def specs_from_dict(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the records `model` and `train` of what `dataclasses.asdict` and JSON made of them."""
-    train = dict(values["train"])
-    if isinstance(train.get("class_weights"), list):
-        train["class_weights"] = tuple(train["class_weights"])
-    return {"model": ModelSpec(**values["model"]), "train": TrainSpec(**train)}
-
-
-def check_trainable(dataset: SequenceDataset, train: TrainSpec, parts: Sequence[str]) -> None:
-    """Refuse a data set without the parts that are needed, and too many checkpoints.
-
-    Raises:
-        DataError: A part has no examples, or there are fewer updates than checkpoints.
-    """
-    for part in parts:
-        if len(dataset.splits[part]) == 0:
-            raise DataError(f"'{dataset.name}' has no {part} part, which training needs.")
-    num_steps = train.num_steps(len(dataset.train))
-    if train.checkpoints > num_steps:
-        raise DataError(
-            f"There are {train.checkpoints} checkpoints, but only {num_steps} updates; give fewer "
-            "checkpoints."
-        )
-
-
 @dataclass(frozen=True, eq=False)
 class Predictions:
     """What a classifier says about a set of labelled examples.
@@ -380,7 +227,7 @@ class Predictions:
 
     def __post_init__(self) -> None:
         shape = (len(self.y), len(self.class_names))
-        _require(
+        require(
             self.probabilities.shape == shape,
             "probabilities.shape == (num_examples, num_classes)",
             probabilities=self.probabilities.shape,

@@ -22,14 +22,8 @@ from rnnprobe.backend import make_deterministic, peak_memory
 from rnnprobe.errors import ModelError
 from rnnprobe.evaluation import Evaluation, measure
 from rnnprobe.programs import Programs, get_state, is_users, set_state
-from rnnprobe.records import (
-    Array,
-    ModelSpec,
-    Run,
-    SequenceDataset,
-    TrainSpec,
-    check_trainable,
-)
+from rnnprobe.records import Array, SequenceDataset
+from rnnprobe.specs import ModelSpec, Run, TrainSpec, check_trainable
 
 OnEpoch = Callable[[int, Mapping[str, float]], None]
 OnStep = Callable[[int, Mapping[str, float]], None]

@@ -19,8 +19,8 @@ PACKAGE = Path(rnnprobe.__file__).parent
 
 # A module may import modules of its own row and of the rows above it.
 ROWS = (
-    ("errors", "records", "protocols", "statistics", "table", "journal", "_registry", "_fields",
-     "_files", "_archive", "_versions", "optimizers", "losses", "paired", "__init__"),
+    ("errors", "records", "specs", "protocols", "statistics", "table", "journal", "_registry",
+     "_fields", "_files", "_archive", "_versions", "optimizers", "losses", "paired", "__init__"),
     ("datasets", "attacks"),
     ("backend", "cells", "baselines", "_batches", "_signature", "_states", "_tracing"),
     ("models",),
@@ -83,10 +83,10 @@ def test_nobody_imports_the_command_line() -> None:
             assert not any(imported.startswith("rnnprobe.cli") for imported in imports_of(path))
 
 
-def test_public_names_exist_and_have_docstrings() -> None:
+def test_public_names_exist_and_have_docstrings_with_an_example() -> None:
     assert rnnprobe.__all__ == sorted(rnnprobe.__all__)
     for name in rnnprobe.__all__:
-        assert getattr(rnnprobe, name).__doc__, name
+        assert ">>> " in getattr(rnnprobe, name).__doc__, name
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = rnnprobe.nothing
 

@@ -14,7 +14,7 @@ from rnnprobe._archive import save_arrays
 from rnnprobe.attacks._region import Region, column, distance
 from rnnprobe.losses import Loss, TargetedCrossEntropy, TargetedSquares
 from rnnprobe.protocols import Classifier
-from rnnprobe.records import Array, Bounds, Budget, _read_only, _require
+from rnnprobe.records import Array, Bounds, Budget, _read_only, require
 
 Cost = Literal["cross-entropy", "sum-of-squares"]
 _COSTS: Mapping[str, Callable[[Array], Loss]] = {
@@ -59,13 +59,13 @@ class Synthesis:
 
     def __post_init__(self) -> None:
         rate, weight = self.learning_rate, self.source_weight
-        _require(self.starts >= 1, "starts >= 1", starts=self.starts)
-        _require(self.steps >= 1, "steps >= 1", steps=self.steps)
-        _require(rate > 0 and math.isfinite(rate), "learning_rate > 0", learning_rate=rate)
-        _require(self.cost in get_args(Cost), f"cost in {get_args(Cost)}", cost=self.cost)
-        _require(0 < self.confidence < 1, "0 < confidence < 1", confidence=self.confidence)
-        _require(0 <= weight <= _MOST_PULL, "0 <= source_weight <= 1e6", source_weight=weight)
-        _require(self.seed >= 0, "seed >= 0", seed=self.seed)
+        require(self.starts >= 1, "starts >= 1", starts=self.starts)
+        require(self.steps >= 1, "steps >= 1", steps=self.steps)
+        require(rate > 0 and math.isfinite(rate), "learning_rate > 0", learning_rate=rate)
+        require(self.cost in get_args(Cost), f"cost in {get_args(Cost)}", cost=self.cost)
+        require(0 < self.confidence < 1, "0 < confidence < 1", confidence=self.confidence)
+        require(0 <= weight <= _MOST_PULL, "0 <= source_weight <= 1e6", source_weight=weight)
+        require(self.seed >= 0, "seed >= 0", seed=self.seed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,9 +172,9 @@ def synthesize(
     """
     settings = settings or Synthesis()
     extent = bounds.upper - bounds.lower
-    _require(math.isfinite(extent), "bounds are finite", bounds=bounds)
-    _require(source is None or source.shape == shape, "source.shape == shape", shape=shape)
-    _require(source is not None or mask is None, "a mask needs a source", source=source)
+    require(math.isfinite(extent), "bounds are finite", bounds=bounds)
+    require(source is None or source.shape == shape, "source.shape == shape", shape=shape)
+    require(source is not None or mask is None, "a mask needs a source", source=source)
     noise = _noise(shape, bounds, settings)
     masks = repeated(mask, len(noise))
     region = _region(model, noise, bounds, source, masks)

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from rnnprobe.errors import DataError
-from rnnprobe.records import ModelSpec
+from rnnprobe.specs import ModelSpec
 
 HIDDEN_INITIALIZERS = ("kernel_initializer", "bias_initializer")
 _OF_THE_OUTPUT = ("output_kernel_initializer", "output_bias_initializer")  # see `build_model`

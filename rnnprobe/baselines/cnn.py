@@ -6,7 +6,8 @@ import keras
 
 from rnnprobe.baselines._options import check_options
 from rnnprobe.baselines._pictures import to_pictures
-from rnnprobe.records import ModelSpec, SequenceDataset
+from rnnprobe.records import SequenceDataset
+from rnnprobe.specs import ModelSpec
 
 _SMALLEST = 12
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import keras
 
 from rnnprobe.baselines._options import check_options
-from rnnprobe.records import ModelSpec, SequenceDataset
+from rnnprobe.records import SequenceDataset
+from rnnprobe.specs import ModelSpec
 
 
 def build(

@@ -16,8 +16,8 @@ from rnnprobe.cli._progress import printable
 from rnnprobe.search.space import AXES
 
 if TYPE_CHECKING:
-    from rnnprobe.records import Run
     from rnnprobe.search.task import Execution
+    from rnnprobe.specs import Run
 
 _RUNS = Path("rnnprobe-runs")
 
@@ -144,7 +144,7 @@ def entries_there(how: Execution) -> list[dict[str, Any]]:
 
 def runs_there(how: Execution) -> dict[str, Run]:
     """Return by key the runs of `entries_there`."""
-    from rnnprobe.records import Run
+    from rnnprobe.specs import Run
 
     return {entry["key"]: Run.from_dict(entry["run"]) for entry in entries_there(how)}
 

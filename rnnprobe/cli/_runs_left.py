@@ -9,7 +9,7 @@ from rnnprobe.cli._time_left import TimeLeft
 
 if TYPE_CHECKING:
     from rnnprobe.experiments._shapes import Shape
-    from rnnprobe.records import ModelSpec, Run, TrainSpec
+    from rnnprobe.specs import ModelSpec, Run, TrainSpec
 
 
 class RunsLeft:

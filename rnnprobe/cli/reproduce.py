@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 
     from rnnprobe.cli._runs_left import RunsLeft
     from rnnprobe.experiments._reproduce import Plan, Reproduction
-    from rnnprobe.records import Run, SequenceDataset
+    from rnnprobe.records import SequenceDataset
     from rnnprobe.search.task import Execution
+    from rnnprobe.specs import Run
 
 _NO_LIMIT = ("", "all")
 _WITH_LIST = {"listed", "format", "output", "force", "quiet", "verbose", "config"}

@@ -26,10 +26,11 @@ from rnnprobe.search import METRICS
 from rnnprobe.search.space import AXES, SearchSpace, value_text
 
 if TYPE_CHECKING:
-    from rnnprobe.records import Run, SequenceDataset
+    from rnnprobe.records import SequenceDataset
     from rnnprobe.search.results import SweepResult
     from rnnprobe.search.sweep import Plan
     from rnnprobe.search.task import Execution
+    from rnnprobe.specs import Run
 
 _OPTIONS = tuple(name.replace("_", "-") for name in AXES)
 _FIGURES = ("heatmap.png", "curves.png", "front.png")

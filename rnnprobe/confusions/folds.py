@@ -16,7 +16,8 @@ from rnnprobe.datasets._conflicts import split_keys
 from rnnprobe.errors import DataError, ModelError, TrainingError
 from rnnprobe.hardening.trainer import Schedule, Trainer
 from rnnprobe.models import compile_model
-from rnnprobe.records import Array, Predictions, SequenceDataset, Split, TrainSpec
+from rnnprobe.records import Array, Predictions, SequenceDataset, Split
+from rnnprobe.specs import TrainSpec
 from rnnprobe.training import set_seed
 
 Say = Callable[[str], None]

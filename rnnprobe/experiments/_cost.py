@@ -13,7 +13,7 @@ from typing import NamedTuple
 from rnnprobe.experiments._reproduce import Plan, part_folder
 from rnnprobe.experiments._shapes import Shape
 from rnnprobe.journal import read_results
-from rnnprobe.records import ModelSpec, TrainSpec
+from rnnprobe.specs import ModelSpec, TrainSpec
 
 # Fitted to runs of lstm (16 to 2048 units), gru, rnn and cnn-relu on MNIST's rows, and of lstm on
 # surnames, in one thread each on a server core with AVX-512, whose processor time they took. The

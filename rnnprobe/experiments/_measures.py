@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rnnprobe.records import Run
+    from rnnprobe.specs import Run
 
 _BEST_OF_HISTORY = {
     "best_loss": ("loss", min),

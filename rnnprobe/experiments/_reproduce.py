@@ -17,9 +17,10 @@ from rnnprobe.experiments._measures import value_of
 from rnnprobe.experiments._record import Cell, Experiment
 from rnnprobe.experiments._shapes import SHAPES
 from rnnprobe.journal import read_results
-from rnnprobe.records import ModelSpec, Run, SequenceDataset, TrainSpec, check_trainable
+from rnnprobe.records import SequenceDataset
 from rnnprobe.search.runs import Entry, open_runs
 from rnnprobe.search.task import MODELS, Execution, TrialTask, file_name, run_folder
+from rnnprobe.specs import ModelSpec, Run, TrainSpec, check_trainable
 
 Activations = Mapping[str, float]
 OnRun = Callable[[str, Run, int, int], None]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnnprobe._versions import made_by
 from rnnprobe.errors import DataError, ModelError
-from rnnprobe.records import Run, SequenceDataset
+from rnnprobe.records import SequenceDataset
 from rnnprobe.reports._chapters_captions import captioned
 from rnnprobe.reports._chapters_facts import (
     facts_table,
@@ -22,6 +22,7 @@ from rnnprobe.reports._chapters_facts import (
 from rnnprobe.reports._figures import curves_figure
 from rnnprobe.reports.page import Chapter, Page
 from rnnprobe.reports.train import train_report
+from rnnprobe.specs import Run
 from rnnprobe.table import Finding, Report, Table, escape
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnnprobe.errors import ModelError
 from rnnprobe.journal import EXPERIMENT, RESULTS
-from rnnprobe.records import ModelSpec, Run, SequenceDataset, TrainSpec, specs_from_dict
+from rnnprobe.records import SequenceDataset
 from rnnprobe.reports._common import (
     counted,
     data_arguments,
@@ -22,6 +22,7 @@ from rnnprobe.reports._common import (
 )
 from rnnprobe.reports.train import settings_text
 from rnnprobe.search.space import AXES, Value, canonical, value_text
+from rnnprobe.specs import ModelSpec, Run, TrainSpec, specs_from_dict
 from rnnprobe.table import Column, Table
 
 if TYPE_CHECKING:

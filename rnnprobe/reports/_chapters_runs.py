@@ -16,7 +16,7 @@ from rnnprobe.errors import DataError, ModelError, OutputError, RnnprobeError
 from rnnprobe.experiments import EXPERIMENTS
 from rnnprobe.journal import EXPERIMENT, read_experiment
 from rnnprobe.opening import open_model
-from rnnprobe.records import Run, SequenceDataset
+from rnnprobe.records import SequenceDataset
 from rnnprobe.reports._chapters import Probing, model_chapters
 from rnnprobe.reports._chapters_captions import captioned
 from rnnprobe.reports._chapters_facts import Facts, facts_table, run_again_command, run_facts
@@ -24,6 +24,7 @@ from rnnprobe.reports._common import counted, data_arguments, resume_command
 from rnnprobe.reports.page import Chapter, Page
 from rnnprobe.search.results import CellRun, SweepResult
 from rnnprobe.search.task import MODELS
+from rnnprobe.specs import Run
 from rnnprobe.table import Finding, escape
 
 Chapters = tuple[Chapter, ...]

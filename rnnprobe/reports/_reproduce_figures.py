@@ -12,7 +12,6 @@ import numpy as np
 from rnnprobe.experiments._record import Cell, Experiment, Measure
 from rnnprobe.experiments._reproduce import Reproduction
 from rnnprobe.experiments._verdicts import CellVerdict, Comparison
-from rnnprobe.records import TrainSpec
 from rnnprobe.reports._common import counted
 from rnnprobe.reports._confusion_figures import message_figure
 from rnnprobe.reports._figures import BLUE, GREY, ORANGE, new_figure, plain
@@ -30,6 +29,7 @@ from rnnprobe.reports._reproduce_texts import (
     tolerance_text,
     wrapped,
 )
+from rnnprobe.specs import TrainSpec
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

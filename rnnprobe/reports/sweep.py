@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rnnprobe._versions import made_by
-from rnnprobe.records import SequenceDataset, TrainSpec
+from rnnprobe.records import SequenceDataset
 from rnnprobe.reports._common import (
     accuracy_finding,
     counted,
@@ -26,6 +26,7 @@ from rnnprobe.reports._pivot import (
 from rnnprobe.search.analysis import METRIC, front, importance, losses, within_noise
 from rnnprobe.search.results import Cell, SweepResult
 from rnnprobe.search.space import AXES, level_text, value_text
+from rnnprobe.specs import TrainSpec
 from rnnprobe.table import Column, Finding, Report, Table, escape
 
 _KINDS: dict[str, Any] = {"integer": "integer", "number": "general", "flag": "text", "name": "text"}

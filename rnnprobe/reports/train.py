@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from rnnprobe._versions import made_by
-from rnnprobe.records import ModelSpec, Run, SequenceDataset, TrainSpec
+from rnnprobe.records import SequenceDataset
 from rnnprobe.reports._common import accuracy_finding, data_phrase
 from rnnprobe.search.space import AXES, knows, value_text
+from rnnprobe.specs import ModelSpec, Run, TrainSpec
 from rnnprobe.table import Column, Finding, Report, Table, escape
 
 _COLUMNS = (

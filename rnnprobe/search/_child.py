@@ -8,10 +8,10 @@ import time
 from rnnprobe.backend import peak_memory, reset_peak_memory, use_threads
 from rnnprobe.models import save_model
 from rnnprobe.programs import Programs
-from rnnprobe.records import Run
 from rnnprobe.search.limits import memory_limit
 from rnnprobe.search.pool import Work
 from rnnprobe.search.task import ChildContext, TrialOutcome, TrialTask, dead_run
+from rnnprobe.specs import Run
 from rnnprobe.training import Training, model_metadata
 
 _MOST_TASKS = 50

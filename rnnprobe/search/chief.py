@@ -25,9 +25,9 @@ from keras_tuner.src.distribute.oracle_chief import OracleServicer
 
 from rnnprobe._versions import versions
 from rnnprobe.errors import OutputError, TrainingError
-from rnnprobe.records import Run
 from rnnprobe.search.pool import Died, Done
 from rnnprobe.search.task import TrialOutcome, TrialTask
+from rnnprobe.specs import Run
 
 EXPERIMENT, TASK, RESULT = "rnnprobe/experiment", "rnnprobe/task", "rnnprobe/result"
 _MOST_LOSSES = 2

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnprobe.errors import ModelError
-from rnnprobe.records import Run
 from rnnprobe.search.space import AXES, Configuration, SearchSpace
 from rnnprobe.search.task import MODELS, file_name
+from rnnprobe.specs import Run
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -20,7 +20,7 @@ from rnnprobe.cells import CELLS
 from rnnprobe.optimizers import LOSSES, OPTIMIZERS
 
 if TYPE_CHECKING:
-    from rnnprobe.records import ModelSpec, TrainSpec
+    from rnnprobe.specs import ModelSpec, TrainSpec
 
 Value = int | float | bool | str | None
 Configuration = dict[str, Value]
@@ -240,7 +240,7 @@ def to_specs(configuration: Mapping[str, Value], **train: Any) -> tuple[ModelSpe
         configuration: A value per axis; None leaves the record's default.
         **train: More fields of `TrainSpec`, such as `epochs` and `seed`.
     """
-    from rnnprobe.records import ModelSpec, TrainSpec
+    from rnnprobe.specs import ModelSpec, TrainSpec
 
     given = {name: value for name, value in configuration.items() if value is not None}
     model: dict[str, Any] = {n: v for n, v in given.items() if AXES[n].owner == "model"}

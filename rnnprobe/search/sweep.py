@@ -10,11 +10,12 @@ from typing import Any
 
 from rnnprobe.errors import OutputError
 from rnnprobe.journal import read_experiment, read_results
-from rnnprobe.records import Run, SequenceDataset, TrainSpec, check_trainable
+from rnnprobe.records import SequenceDataset
 from rnnprobe.search.results import CONFIRMED_CELLS, CellRun, SweepResult, cell_key
 from rnnprobe.search.runs import Entry, open_runs
 from rnnprobe.search.space import AXES, Configuration, SearchSpace, to_specs
 from rnnprobe.search.task import Execution, TrialTask, experiment, file_name
+from rnnprobe.specs import Run, TrainSpec, check_trainable
 
 SETTINGS = ("epochs", "steps", "early_stopping", "class_weights", "checkpoints")
 

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnnprobe._versions import versions
-from rnnprobe.records import ModelSpec, Run, SequenceDataset, TrainSpec, specs_from_dict
+from rnnprobe.records import SequenceDataset
 from rnnprobe.search._shared import SharedDataset
 from rnnprobe.search.limits import automatic_workers, available_memory, check_memory_limit
 from rnnprobe.search.pool import Died, Done, Pool
 from rnnprobe.search.space import value_text
+from rnnprobe.specs import ModelSpec, Run, TrainSpec, specs_from_dict
 
 if TYPE_CHECKING:
     from rnnprobe.search.chief import Chief

@@ -10,8 +10,8 @@ from typing import Any
 import keras
 
 from rnnprobe.evaluation import Evaluation
-from rnnprobe.records import Run
 from rnnprobe.search.space import Configuration, SearchSpace
+from rnnprobe.specs import Run
 
 
 @dataclass(frozen=True, eq=False)

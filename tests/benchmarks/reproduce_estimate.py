@@ -18,10 +18,10 @@ from typing import Any
 from rnnprobe import ModelSpec, TrainSpec, load_dataset
 from rnnprobe.experiments._cost import run_cost
 from rnnprobe.experiments._shapes import Shape
-from rnnprobe.records import Run
 from rnnprobe.search.pool import start_server
 from rnnprobe.search.runs import Entry, open_runs
 from rnnprobe.search.task import Execution, TrialTask, experiment
+from rnnprobe.specs import Run
 
 SETTINGS: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
     ({"cell": "lstm", "units": 16}, {"batch_size": 100, "steps": 999}),

@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 
 from rnnprobe import Execution, SearchSpace, load_dataset, sweep
 from rnnprobe.journal import Journal
-from rnnprobe.records import ModelSpec, TrainSpec
 from rnnprobe.search.pool import Done, Pool
 from rnnprobe.search.task import TrialOutcome, TrialTask, dead_run, outcome_entry
+from rnnprobe.specs import ModelSpec, TrainSpec
 
 
 class Nothing(NamedTuple):

@@ -11,7 +11,7 @@ import pytest
 from rnnprobe.datasets._load import load_dataset
 from rnnprobe.errors import DataError
 from rnnprobe.models import build_model
-from rnnprobe.records import ModelSpec
+from rnnprobe.specs import ModelSpec
 
 JOINT = {"joint_kernel_initializer": "glorot_uniform"}
 

@@ -25,7 +25,7 @@ from rnnprobe.cli._runs_left import RunsLeft
 from rnnprobe.cli._time_left import TimeLeft, left_text
 from rnnprobe.experiments._cost import run_cost
 from rnnprobe.experiments._shapes import SHAPES
-from rnnprobe.records import Run
+from rnnprobe.specs import Run
 
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f\x9b]")
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*([A-Za-z])")

@@ -25,10 +25,10 @@ from rnnprobe.experiments._record import Cell, Experiment, Measure
 from rnnprobe.experiments._reproduce import Plan as Reproducing
 from rnnprobe.experiments._shapes import SHAPES, Shape
 from rnnprobe.journal import Journal
-from rnnprobe.records import Run, specs_from_dict
 from rnnprobe.search.sweep import Plan
 from rnnprobe.search.task import MODELS
 from rnnprobe.search.tuner import Wanted
+from rnnprobe.specs import Run, specs_from_dict
 
 TINY = Experiment(
     name="tiny-page",

@@ -23,9 +23,9 @@ from rnnprobe.experiments._limits import parse_limits
 from rnnprobe.experiments._record import Experiment
 from rnnprobe.experiments._reproduce import Plan
 from rnnprobe.experiments._shapes import SHAPES, Shape
-from rnnprobe.records import Run
 from rnnprobe.reports._reproduce_cost import forecast_notes, plan_notes
 from rnnprobe.search.task import Execution
+from rnnprobe.specs import Run
 
 MNIST = SHAPES["mnist"]
 SHORT = TrainSpec(batch_size=100, steps=999)

@@ -13,8 +13,8 @@ from rnnprobe.errors import DataError, OutputError
 from rnnprobe.experiments._limits import parse_limits
 from rnnprobe.experiments._record import Cell, Experiment, Measure
 from rnnprobe.experiments._reproduce import Plan, load_reproduction, reproduce
-from rnnprobe.records import Run
 from rnnprobe.search.task import Execution
+from rnnprobe.specs import Run
 
 NAMES = Experiment(
     name="names",

@@ -15,7 +15,8 @@ from rnnprobe.experiments._claims import Best, Bounded, Claim, Higher
 from rnnprobe.experiments._record import Cell, Experiment, Measure
 from rnnprobe.experiments._reproduce import Measured, Part, Plan, Reproduction, part_folder
 from rnnprobe.experiments._verdicts import Judgement, compare, judge, num_counted, twin_value
-from rnnprobe.records import Run, SequenceDataset, Split
+from rnnprobe.records import SequenceDataset, Split
+from rnnprobe.specs import Run
 
 TEST = Measure("test_accuracy", "Test", tolerance=0.03)
 LOSS = Measure("test_loss", "loss", tolerance=0.1, relative=True, counted=None)

@@ -11,7 +11,7 @@ import numpy as np
 
 from rnnprobe import SequenceDataset
 from rnnprobe.confusions.study import study_predictions
-from rnnprobe.records import ModelSpec, Predictions, Run, TrainSpec
+from rnnprobe.records import Predictions
 from rnnprobe.reports._figures import curves_figure, gallery
 from rnnprobe.reports._probe_figures import confusions_figures
 from rnnprobe.reports.confusions import confusions_report
@@ -19,6 +19,7 @@ from rnnprobe.reports.page import Chapter, Page, Picture
 from rnnprobe.reports.sweep import sweep_report
 from rnnprobe.search.results import CellRun, SweepResult
 from rnnprobe.search.space import SearchSpace
+from rnnprobe.specs import ModelSpec, Run, TrainSpec
 from rnnprobe.table import Column, Finding, Report, Section, Table, escape, interval_columns
 
 VOID = {"meta", "img", "path", "circle", "br"}

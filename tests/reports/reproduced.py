@@ -11,7 +11,8 @@ import numpy as np
 from rnnprobe.experiments._claims import Best, Higher
 from rnnprobe.experiments._record import Cell, Experiment, Measure, listing, pivot
 from rnnprobe.experiments._reproduce import Measured, Part, Plan, Reproduction
-from rnnprobe.records import ModelSpec, Run, SequenceDataset, Split, TrainSpec
+from rnnprobe.records import SequenceDataset, Split
+from rnnprobe.specs import ModelSpec, Run, TrainSpec
 from rnnprobe.table import Report, Table
 
 DEAD = "oom: asked for 9 GB"

@@ -17,7 +17,7 @@ from reproduced import DEAD, GRID, reproduction_of, run_of
 
 from rnnprobe.experiments._record import Cell, Experiment, Measure, listing
 from rnnprobe.experiments._reproduce import Measured, Reproduction
-from rnnprobe.records import Run, SequenceDataset
+from rnnprobe.records import SequenceDataset
 from rnnprobe.reports._figures import save_figures
 from rnnprobe.reports._reproduce_figures import (
     agreement_figure,
@@ -26,6 +26,7 @@ from rnnprobe.reports._reproduce_figures import (
     tables_figure,
 )
 from rnnprobe.reports._reproduce_panels import curves_figure, filters_figure, mosaic, styles
+from rnnprobe.specs import Run
 
 SURFACE = replace(GRID, settings={"cell": "lstm", "steps": 3}, claims=())
 FILTERED = Measure("convolution_1_mean", "activation", counted=None)

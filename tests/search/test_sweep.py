@@ -21,10 +21,10 @@ from rnnprobe import (
 )
 from rnnprobe.errors import ModelError, OutputError
 from rnnprobe.journal import RESULTS
-from rnnprobe.records import Run
 from rnnprobe.search.analysis import front, importance, losses, within_noise
 from rnnprobe.search.results import SweepResult
 from rnnprobe.search.sweep import Plan
+from rnnprobe.specs import Run
 
 sys.path.insert(0, str(Path(__file__).parent))
 
