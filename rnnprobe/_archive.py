@@ -40,7 +40,10 @@ _DAMAGED = (
 )
 _FIELDS: Fields = {
     "data?": TABLE,
+    "data.name?": TEXT,
     "data.digest?": TEXT,
+    "data.values?": LISTED,
+    "data.values.*": TEXT,
     **below("data", SOURCE),
     "class_names?": LISTED,
     "class_names.*": TEXT,
@@ -57,6 +60,7 @@ _FIELDS: Fields = {
     "history.*.*": NUMBER,
     "versions?": TABLE,
     "preprocessing?": LISTED,
+    "preprocessing.*": TEXT,
     "hardened?": TABLE,
     "hardened.schedule": TABLE,
     "hardened.schedule.seed?": INTEGER,
@@ -142,7 +146,11 @@ def read_metadata(path: Path) -> dict[str, Any] | None:
             f"The rnnprobe.json inside '{path}' is not of schema {SCHEMA}; "
             "it was damaged or written by another version of rnnprobe."
         )
-    wrong = misfit(document, _FIELDS) or _wrong_training(document.get("train", {}))
+    wrong = (
+        misfit(document, _FIELDS)
+        or _wrong_training(document.get("train", {}))
+        or _wrong_metric(document.get("metrics", {}))
+    )
     if wrong is not None:
         raise _damaged(path, wrong)
     return document
@@ -162,7 +170,7 @@ def require_whole(path: Path, metadata: Mapping[str, Any]) -> None:
 def _damaged(path: Path, wrong: str) -> ModelError:
     return ModelError(
         f"The rnnprobe.json inside '{path}' was damaged: {wrong}. Save the model anew by "
-        "model.save() of Keras, which leaves it out, and name the data by --data."
+        "model.save() of Keras, which leaves it out."
     )
 
 
@@ -173,4 +181,15 @@ def _wrong_training(train: Mapping[str, Any]) -> str | None:
         TrainSpec(**{name: value for name, value in train.items() if name in known})
     except ValueError as exc:
         return f"in 'train' {str(exc).rstrip('.')}"
+    return None
+
+
+def _wrong_metric(metrics: Mapping[str, float]) -> str | None:
+    """Return which metric cannot be measured, or None."""
+    for name, value in metrics.items():
+        told = f"'metrics.{name}' is {value}, expected"
+        if name.endswith("accuracy") and not 0 <= value <= 1:
+            return f"{told} 0 to 1"
+        if name in ("epoch", "test_correct") and not (value >= 0 and float(value).is_integer()):
+            return f"{told} a whole number"
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -9,7 +10,10 @@ NOTHING = type(None)
 TEXT, INTEGER, NUMBER, TABLE, LISTED = (str,), (int,), (int, float), (dict,), (list,)
 
 Fields = Mapping[str, tuple[type, ...]]
-"""Kinds by path, names joined by dots; `*` is every item, `?` at the end that it may be missing."""
+"""Kinds by path, names joined by dots; `*` is every item, `?` at the end that it may be missing.
+
+A number has to be finite, and no larger than a float can be.
+"""
 
 SOURCE: Fields = {
     "data?": (str, NOTHING),
@@ -69,7 +73,9 @@ def misfit(document: Any, fields: Fields) -> str | None:
         for found, value in _values(document, keys):
             if found and not _is_of(value, kinds):
                 expected = " or ".join("null" if k is NOTHING else k.__name__ for k in kinds)
-                return f"'{'.'.join(keys)}' is {str(repr(value))[:40]}, expected {expected}"
+                finite = "finite " if isinstance(value, kinds) and not _is_finite(value) else ""
+                shown = str(repr(value))[:40]
+                return f"'{'.'.join(keys)}' is {shown}, expected {finite}{expected}"
             if not found and not optional:
                 return f"'{'.'.join(keys)}' is missing"
     return None
@@ -92,4 +98,9 @@ def _values(document: Any, keys: Sequence[str]) -> Iterator[tuple[bool, Any]]:
 def _is_of(value: Any, kinds: tuple[type, ...]) -> bool:
     if isinstance(value, bool):  # which Python takes for a number
         return bool in kinds
-    return isinstance(value, kinds)
+    return isinstance(value, kinds) and _is_finite(value)
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether a value is no number, or one that a float can hold."""
+    return not isinstance(value, int | float) or abs(value) <= sys.float_info.max

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rnnprobe._text import is_utf8
 from rnnprobe.errors import OutputError
 
 METADATA_ENTRY = "rnnprobe.json"
@@ -23,10 +24,10 @@ _CSV_HEADS = (
     b"example,true,predicted,target,norm,",
     b"check,verdict,",
     b"example,class,steps,",
-    b"example,predicted,confidence,",
-    b"example,name,predicted,confidence,",
-    b"example,true,predicted,confidence,",
-    b"example,name,true,predicted,confidence,",
+    b"example,predicted,confidence,p_",
+    b"example,name,predicted,confidence,p_",
+    b"example,true,predicted,confidence,p_",
+    b"example,name,true,predicted,confidence,p_",
     b"name,what,network",
     b"start,converged,steps,",
     b"first,second,difference,",
@@ -119,7 +120,7 @@ def check_output(path: Path, *, force: bool = False) -> None:
         OutputError: The folder is missing or cannot be written, the path is a folder, or a file
             is there that rnnprobe did not write and `force` is not given.
     """
-    if not _is_utf8(path):
+    if not is_utf8(str(path)):
         raise OutputError(f"Cannot write {str(path)!r}: the name is not UTF-8.")
     # Those of `os.path` are False where Path's raise: for a name that is too long.
     if os.path.isdir(path):
@@ -138,12 +139,3 @@ def check_output(path: Path, *, force: bool = False) -> None:
             f"'{path}' exists and rnnprobe did not write it; give --force to replace it, "
             "or another name."
         )
-
-
-def _is_utf8(path: Path) -> bool:
-    """Whether a report could name the path."""
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        return False
-    return True

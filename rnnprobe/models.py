@@ -16,10 +16,10 @@ import keras
 from rnnprobe._archive import add_metadata, read_metadata
 from rnnprobe._files import atomic_path
 from rnnprobe._registry import call_users, load_object, resolve, unknown_name
+from rnnprobe._text import is_utf8
 from rnnprobe.baselines import BASELINES
 from rnnprobe.cells import CELLS
 from rnnprobe.cells._joint import with_joint_kernels
-from rnnprobe.datasets._raw import is_utf8
 from rnnprobe.errors import DataError, ModelError
 from rnnprobe.optimizers import LOSSES, OPTIMIZERS
 from rnnprobe.records import SequenceDataset

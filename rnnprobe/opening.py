@@ -78,24 +78,17 @@ def open_model(
         ModelError: The model cannot be read.
     """
     model = load_model(path, imports)
-    metadata = read_metadata(Path(path))
-    if metadata is not None:
-        require_whole(Path(path), metadata)
+    metadata = read_metadata(Path(path)) or {}
+    encoding = known_encoding(Path(path), metadata)
+    source = metadata.get("data", {})
     if data is None:
         if layout is not None or columns is not None:
             raise DataError("A layout and columns describe other data; name it by --data.")
-        source = (metadata or {}).get("data", {})
         key, load = repr(source), partial(_own_data, path, source)
     else:
-        encoding, split = Encoding(), None
-        if metadata is not None:
-            vocabulary = metadata["vocabulary"]
-            encoding = Encoding(
-                tuple(metadata["class_names"]), tuple(vocabulary) if vocabulary else None
-            )
-            layout = layout or metadata["data"].get("layout")
-            # Cut in another way, the test part would hold examples that it was trained on.
-            split = metadata["data"].get("split")
+        layout = layout or source.get("layout")
+        # Cut in another way, the test part would hold examples that it was trained on.
+        split = source.get("split")
         key = repr((data, layout, columns, encoding, split))
         load = partial(
             load_dataset, data, layout=layout, columns=columns, encoding=encoding, split=split
@@ -107,8 +100,29 @@ def open_model(
     dataset = known[key]
     pictures = dataset.image_shape if dataset.layout == "rows" else None
     classifier = KerasClassifier(model, image_shape=pictures)
-    kind = metadata["model"]["cell"] if metadata else _kind(model)
+    kind = metadata.get("model", {}).get("cell") or _kind(model)
     return OpenedModel(Path(path).name, model, classifier, dataset, kind)
+
+
+def known_encoding(path: Path, metadata: Mapping[str, Any]) -> Encoding:
+    """Return what a model's file says of how its data are encoded, as far as it does.
+
+    Args:
+        path: The file, for messages.
+        metadata: What it holds; empty of a file that rnnprobe did not write.
+
+    Raises:
+        ModelError: It describes the data, but not how they are encoded.
+    """
+    if "data" in metadata:  # else whoever saved it left all of this to --data
+        require_whole(path, metadata)
+    names, vocabulary = metadata.get("class_names"), metadata.get("vocabulary")
+    values = metadata.get("data", {}).get("values")
+    return Encoding(
+        tuple(names) if names else None,
+        tuple(vocabulary) if vocabulary else None,
+        tuple(values) if values else None,
+    )
 
 
 def _kind(model: keras.Model) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnprobe._archive import read_metadata, require_whole
+from rnnprobe._archive import read_metadata
 from rnnprobe.classifier import KerasClassifier
 from rnnprobe.datasets import DATASETS
 from rnnprobe.datasets._csv import CsvColumns
@@ -20,11 +20,12 @@ from rnnprobe.datasets._encode import (
     encode_texts,
     is_pictures,
 )
-from rnnprobe.datasets._load import Encoding, load_dataset
-from rnnprobe.datasets._new import NewData, read_lines, read_new
+from rnnprobe.datasets._load import Encoding, load_dataset, source_columns
+from rnnprobe.datasets._new import NewData, read_lines, read_new, with_recalled
 from rnnprobe.datasets._raw import RawSplit
 from rnnprobe.errors import DataError
 from rnnprobe.models import load_model
+from rnnprobe.opening import known_encoding
 from rnnprobe.records import Array, Predictions, Split
 
 _PART = "given"  # what messages call the examples
@@ -81,18 +82,20 @@ def predict_new(
 ) -> NewPredictions:
     """Return what a saved model says of new examples.
 
-    They are encoded as the model's own were: by its vocabulary, layout, classes and columns. Of a
-    model that rnnprobe did not save, classes are numbered from 0.
+    They are encoded as the model's own were: by its vocabulary, layout, classes and columns; the
+    columns of a CSV file are put in the model's order. Of a model that rnnprobe did not save,
+    classes are numbered from 0.
 
     Args:
         path: A `.keras` file.
-        data: What to judge: a path as for `rnnprobe.datasets._new.read_new`, or a data set as for
+        data: What to judge: the path of an `.npz` with `x`, of a `.csv`, of a `.txt` with a text a
+            line, or of a folder with an example a file; or a data set as for
             `rnnprobe.load_dataset`.
         lines: Texts, one a line, in place of `data`, which then names them alone.
         part: `train`, `validation` or `test` of data that have parts or are cut as those that the
             model was trained on; None: `test` where there are parts, else all examples.
         layout: As for `rnnprobe.load_dataset`; None is the model's.
-        columns: As for `rnnprobe.load_dataset`; None is the model's.
+        columns: As for `rnnprobe.load_dataset`; those that it does not name are the model's.
         imports: As for `rnnprobe.load_model`.
 
     Raises:
@@ -106,22 +109,13 @@ def predict_new(
     """
     model = load_model(path, imports)
     known = read_metadata(Path(path)) or {}
-    if known:
-        require_whole(Path(path), known)
-    names = tuple(known["class_names"]) if known else None
-    vocabulary = tuple(known["vocabulary"]) if known.get("vocabulary") else None
+    encoding = known_encoding(Path(path), known)
     source: Mapping[str, Any] = known.get("data", {})
-    asked, layout = layout, layout or source.get("layout")
     if lines is None and (_is_data_set(data) or part is not None):
-        found = _part_of_data_set(
-            data, part or "test", layout, columns, Encoding(names, vocabulary), source.get("split")
-        )
+        found = _part_of_data_set(data, part or "test", layout, columns, encoding, source)
     else:
-        new = _read(data, lines, columns, source, names or (), vocabulary)
-        examples = _chosen(new)
-        if asked is not None:
-            _refuse_layout(*examples)
-        found = _encoded(examples, layout, vocabulary)
+        found = _new_examples(data, lines, layout, columns, encoding, source)
+    names = encoding.class_names
     classifier = KerasClassifier(model, image_shape=found.image_shape)
     logits = classifier.logits(found.x, found.mask)
     y, names = _labels(found, names, logits.shape[1])
@@ -141,23 +135,30 @@ def _is_data_set(data: str) -> bool:
     return data in DATASETS or (":" in data and not os.path.exists(data))
 
 
-def _read(
+def _new_examples(
     data: str,
     lines: str | None,
+    layout: str | None,
     columns: CsvColumns | None,
+    encoding: Encoding,
     source: Mapping[str, Any],
-    class_names: Sequence[str],
-    vocabulary: Sequence[str] | None,
-) -> NewData:
+) -> _Examples:
+    """Return examples that are a data set only in part: without labels, or without parts."""
     if lines is not None:
-        return read_lines(data, lines)
-    return read_new(
-        Path(data),
-        columns,
-        recalled=CsvColumns(**(source.get("columns") or {})),
-        class_names=class_names,
-        takes_text=vocabulary is not None,
-    )
+        new = read_lines(data, lines)
+    else:
+        new = read_new(
+            Path(data),
+            columns,
+            recalled=source_columns(source),
+            values=encoding.values,
+            class_names=encoding.class_names or (),
+            takes_text=encoding.vocabulary is not None,
+        )
+    examples = _chosen(new)
+    if layout is not None:
+        _refuse_layout(*examples)
+    return _encoded(examples, layout or source.get("layout"), encoding.vocabulary)
 
 
 def _chosen(new: NewData) -> tuple[NewData, RawSplit]:
@@ -175,9 +176,17 @@ def _part_of_data_set(
     layout: str | None,
     columns: CsvColumns | None,
     encoding: Encoding,
-    split: str | None,
+    source: Mapping[str, Any],
 ) -> _Examples:
-    dataset = load_dataset(data, layout=layout, columns=columns, encoding=encoding, split=split)
+    if Path(data).suffix == ".csv":
+        columns = with_recalled(columns, source_columns(source))
+    dataset = load_dataset(
+        data,
+        layout=layout or source.get("layout"),
+        columns=columns,
+        encoding=encoding,
+        split=source.get("split"),
+    )
     chosen = dataset.splits[part]
     return _Examples(
         dataset.name,

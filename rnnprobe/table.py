@@ -10,6 +10,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from rnnprobe._text import printable
+
 _ESCAPES = {"\\": "\\\\", "|": "\\|", "`": "\\`", "*": "\\*", "[": "\\["}
 _NOTHING = "–"
 _ESCAPES |= {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
@@ -131,7 +133,7 @@ def escape(text: str) -> str:
         'a\\|b &lt;i&gt;'
     """
     escaped = "".join(_ESCAPES.get(character, character) for character in text)
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in escaped)
+    return printable(escaped)
 
 
 def p_text(p_value: float) -> str:
@@ -222,7 +224,10 @@ def to_markdown(report: Report) -> str:
     blocks = [report.caption]
     if not report.sections:
         first = report.shown or report.main
-        blocks.append(markdown_table(first) if first.rows else "Nothing to list.")
+        if first.rows:
+            blocks.append(markdown_table(first))
+        elif first.columns:  # a report without a table has nothing that could be listed
+            blocks.append("Nothing to list.")
     blocks += _listed(report.findings)
     blocks += _titled(report.tables, report.left_out)
     for section in report.sections:

@@ -1,10 +1,24 @@
 from __future__ import annotations
 
+import math
+from dataclasses import fields
 from typing import Any
 
 import pytest
 
-from rnnprobe._fields import INTEGER, LISTED, NOTHING, NUMBER, TABLE, TEXT, Fields, below, misfit
+from rnnprobe import TrainSpec
+from rnnprobe._fields import (
+    INTEGER,
+    LISTED,
+    NOTHING,
+    NUMBER,
+    TABLE,
+    TEXT,
+    TRAIN,
+    Fields,
+    below,
+    misfit,
+)
 
 FIELDS: Fields = {
     "seed": INTEGER,
@@ -36,6 +50,10 @@ def test_what_fits_may_hold_more_and_lack_what_may_be_missing(more: dict[str, An
         ({"data": ["digest"]}, "'data' is ['digest'], expected dict"),
         ({"history": {"a": [1], "b": 2}}, "'history.*' is 2, expected list"),
         ({"history": {"a": [1, "x"]}}, "'history.*.*' is 'x', expected int or float"),
+        ({"history": {"a": [1, math.nan]}}, "'history.*.*' is nan, expected finite int or float"),
+        ({"history": {"a": [-math.inf]}}, "'history.*.*' is -inf, expected finite int or float"),
+        ({"seed": math.nan}, "'seed' is nan, expected int"),
+        ({"seed": 10**400}, "'seed' is 1" + "0" * 39 + ", expected finite int"),
         ({"name": ["x" * 99]}, "'name' is ['" + "x" * 38 + ", expected str or null"),
     ],
     ids=str,
@@ -47,3 +65,9 @@ def test_the_first_misfit_is_named(change: dict[str, Any], said: str) -> None:
 @pytest.mark.parametrize("document", [{}, [], None, "text"])
 def test_what_is_no_table_lacks_the_first_field(document: Any) -> None:
     assert misfit(document, FIELDS) == "'seed' is missing"
+
+
+def test_the_settings_of_training_are_all_there_and_of_the_kinds_that_they_have() -> None:
+    assert {name.removesuffix("?") for name in TRAIN} == {field.name for field in fields(TrainSpec)}
+    for name, kinds in TRAIN.items():
+        assert isinstance(getattr(TrainSpec(), name.removesuffix("?")), kinds), name

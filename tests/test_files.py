@@ -55,6 +55,20 @@ def test_own_files_are_known_by_their_mark(tmp_path: Path, name: str, content: b
     assert not written_by_rnnprobe(path)
 
 
+@pytest.mark.parametrize("name", ["", "name,"])
+@pytest.mark.parametrize("true", ["", "true,"])
+def test_predictions_are_known_by_the_classes_after_their_confidence(
+    tmp_path: Path, name: str, true: str
+) -> None:
+    head = f"example,{name}{true}predicted,confidence,"
+    path = tmp_path / "predictions.csv"
+    path.write_text(head + "p_cat,p_dog\n")
+    assert written_by_rnnprobe(path)
+    path.write_text(head + "reviewed by\n")
+    with pytest.raises(OutputError, match="give --force"):
+        check_output(path)
+
+
 def test_a_document_with_a_pasted_table_is_the_users(tmp_path: Path) -> None:
     path = tmp_path / "thesis.md"
     pasted = "**Tune** x\n\n| a |\n|--:|\n| 1 |\n\n_Made by rnnprobe 0.1.0_\n"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import resource
 from pathlib import Path
 
@@ -16,19 +17,20 @@ EXPERIMENT = {
     "wanted": {},
     "source": {"data": "values.npz"},
 }
+METRICS = dict.fromkeys(
+    (
+        *("epoch", "loss", "accuracy", "val_loss", "val_accuracy"),
+        *("test_loss", "test_accuracy", "test_correct"),
+    ),
+    1,
+)
 RUN = {
     "dataset_digest": "0",
     "model": {"cell": "rnn"},
     "train": {"epochs": 1},
     "status": "ok",
     "history": {"loss": [0.5], "val_loss": [0.5]},
-    "metrics": dict.fromkeys(
-        (
-            *("epoch", "loss", "accuracy", "val_loss", "val_accuracy"),
-            *("test_loss", "test_accuracy", "test_correct"),
-        ),
-        1,
-    ),
+    "metrics": METRICS,
     "seconds": 1.0,
     "peak_memory": None,
     "parameters": 3,
@@ -162,6 +164,8 @@ def test_somebody_elses_folder_is_refused(tmp_path: Path) -> None:
         ({"fixed": {**EXPERIMENT["fixed"], "settings": {"epochs": "1"}}}, "is '1', expected int"),  # type: ignore[dict-item]
         ({"source": {"columns": ["a"]}}, r"'source.columns' is \['a'\], expected dict or null"),
         ({"command": None}, "'command' is None, expected str"),
+        ({"fixed": {**EXPERIMENT["fixed"], "axes": {"units": [10**400]}}}, "expected finite str"),  # type: ignore[dict-item]
+        ({"fixed": {**EXPERIMENT["fixed"], "seed": 10**400}}, "expected finite int"),  # type: ignore[dict-item]
     ],
 )
 def test_a_description_of_other_kinds_is_refused(
@@ -190,6 +194,12 @@ def test_a_description_that_is_none_is_refused(tmp_path: Path, text: str) -> Non
         {"run": {**RUN, "model": {"cell": "rnn", "unitsx": 3}}},
         {"run": {**RUN, "metrics": {"val_accuracy": "high"}}},
         {"run": {**RUN, "metrics": {}}},
+        {"run": {**RUN, "metrics": {**METRICS, "val_accuracy": math.nan}}},
+        {"run": {**RUN, "history": {"loss": [math.inf]}}},
+        {"run": {**RUN, "peak_memory": math.nan}},
+        {"run": {**RUN, "train": {"learning_rate": 10**400}}},
+        {"run": {**RUN, "train": {"seed": 10**400}}},
+        {"run": {**RUN, "parameters": 10**400}},
         {"run": {**RUN, "status": "fine"}},
         {"run": {**RUN, "history": {"loss": [1.0, 2.0], "val_loss": [1.0]}}},
         {"hits": "zz"},
@@ -205,3 +215,11 @@ def test_a_result_of_other_kinds_counts_as_unreadable(
     (tmp_path / RESULTS).write_text("\n".join(lines) + "\n")
     assert keys(tmp_path) == ["one"]
     assert read_results(tmp_path)[1] == 2
+
+
+def test_what_did_not_finish_is_read_without_metrics_or_epochs(tmp_path: Path) -> None:
+    dead = {**RUN, "status": "dnf", "history": {}, "metrics": {}, "message": "nan: the loss is nan"}
+    early = {**dead, "history": {"loss": [], "val_loss": []}, "metrics": {"epoch": 0}}
+    lines = [json.dumps(result("dead", run=dead)), json.dumps(result("early", run=early))]
+    (tmp_path / RESULTS).write_text("\n".join(lines) + "\n")
+    assert keys(tmp_path) == ["dead", "early"]

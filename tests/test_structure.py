@@ -20,7 +20,8 @@ PACKAGE = Path(rnnprobe.__file__).parent
 # A module may import modules of its own row and of the rows above it.
 ROWS = (
     ("errors", "records", "specs", "protocols", "statistics", "table", "journal", "_registry",
-     "_fields", "_files", "_archive", "_versions", "optimizers", "losses", "paired", "__init__"),
+     "_fields", "_files", "_text", "_archive", "_versions", "optimizers", "losses", "paired",
+     "__init__"),
     ("datasets", "attacks"),
     ("backend", "cells", "baselines", "_batches", "_signature", "_states", "_tracing"),
     ("models",),

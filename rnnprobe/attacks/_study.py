@@ -106,9 +106,9 @@ def chosen_budgets(
     """
     tokens = dataset.kind == "tokens"
     if tokens and norms:
-        raise DataError("--norm is for values; of tokens epsilon is how many are replaced.")
+        raise DataError("A norm is for values; of tokens epsilon is how many are replaced.")
     if tokens and any(not float(radius).is_integer() for radius in radii or ()):
-        raise DataError("--epsilon of tokens is how many are replaced; give whole numbers like 1.")
+        raise DataError("Epsilon of tokens is how many are replaced; give whole numbers like 1.")
     chosen: Sequence[Norm] = ("edits",) if tokens else norms or ("linf",)
     bounds = value_bounds(dataset)
     return [
@@ -144,12 +144,12 @@ def chosen_attacks(
         if name in ATTACKS and name not in TOKEN_ATTACKS and tokens:
             raise DataError(
                 f"The attack '{name}' changes values, but '{dataset.name}' has tokens; "
-                f"give --attack {','.join(TOKEN_ATTACKS)}."
+                f"name {' or '.join(TOKEN_ATTACKS)} instead."
             )
         if name == "hotflip" and not tokens:
             raise DataError(
                 f"The attack 'hotflip' replaces tokens, but '{dataset.name}' has values; "
-                "give --attack pgd or apgd."
+                "name pgd or apgd instead."
             )
     return {name: make_attack(name, targeted=targeted, seed=seed) for name in chosen}
 

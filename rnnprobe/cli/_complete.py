@@ -179,7 +179,8 @@ def data(
 ) -> list[CompletionItem[str]]:
     """Propose the data sets known by name, then folders and files of data."""
     names = one_of(SUMMARIES)(ctx, parameter, incomplete)
-    return names + _paths(incomplete, (".npz", ".csv"))
+    texts = (".txt",) if ctx.command.name == "predict" else ()  # no labels can stand in them
+    return names + _paths(incomplete, (".npz", ".csv", *texts))
 
 
 def _paths(incomplete: str, suffixes: Sequence[str]) -> list[CompletionItem[str]]:

@@ -24,7 +24,7 @@ def read_config(ctx: click.Context, parameter: click.Parameter, path: Path | Non
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as exc:
-        raise click.BadParameter(f"cannot read '{path}' as TOML: {exc}", ctx) from exc
+        raise click.BadParameter(f"cannot read '{path}' as TOML: {exc}.", ctx) from exc
     _, *command_path = ctx.command_path.split()
     section: Any = document
     for name in command_path:

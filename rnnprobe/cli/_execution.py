@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from rnnprobe._text import printable
 from rnnprobe.cli._complete import one_of
 from rnnprobe.cli._options import Decorator, compose, path_type
-from rnnprobe.cli._progress import printable
 from rnnprobe.search.space import AXES
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rnnprobe._text import is_utf8
 from rnnprobe.cli import _complete
 from rnnprobe.cli._config import read_config, with_origin
 from rnnprobe.cli._progress import downloads_told, say_notes
@@ -88,11 +89,10 @@ class _NamedPath(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if value == "":
             self.fail("got an empty name, expected a path.", param, ctx)
-        try:
-            str(value).encode()
-            os.stat(value)
-        except UnicodeEncodeError:
+        if not is_utf8(str(value)):
             self.fail(f"{str(value)!r} is not UTF-8; rename it.", param, ctx)
+        try:
+            os.stat(value)
         except OSError as exc:
             if exc.errno in (errno.ENAMETOOLONG, errno.ELOOP):
                 self.fail(f"'{value}': {exc.strerror}.", param, ctx)

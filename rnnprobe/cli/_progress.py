@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, TextIO, cast
 
 import click
 
+from rnnprobe._text import printable
 from rnnprobe.cli._time_left import TimeLeft, clock_text, left_text
 
 if TYPE_CHECKING:
@@ -48,14 +49,14 @@ class Progress:
         self._what, self._quiet = printable(what), quiet
         self._state = _State(total=total)
         self._most = 0  # a trial that is trained for longer is an old one
-        self._started = time.monotonic()
+        self._started = self._left_since = time.monotonic()
         self._seconds_left: float | None = None
-        self._left_since = self._started
         self._live: Any = None
         if not quiet and _moves():
             from rich.console import Console
             from rich.live import Live
 
+            self._started = self._left_since = time.monotonic()  # importing took a while
             self._console = Console(stderr=True)
             self._live = Live(
                 console=self._console,
@@ -92,12 +93,12 @@ class Progress:
             text: What came of it.
             completed: How many are.
             total: How many there are, where it was not known before.
-            best: What the best so far is, if anything is.
+            best: What the best so far is, in words, if anything is.
             left: Seconds until all are done, if they are known.
         """
         if self._quiet:
             return
-        text, best = printable(text), best and f"best so far {printable(best)}"
+        text, best = printable(text), printable(best)
         if not self._live:
             told = [part for part in (text, best, left_text(left)) if part]
             click.echo("; ".join(told), err=True)
@@ -207,34 +208,26 @@ def counting(progress: Progress, total: int, *, alike: bool = True) -> Callable[
 class Best:
     """The best so far, and what it was.
 
+    Args:
+        what: What stands before it.
+
     Example:
-        >>> best = Best()
+        >>> best = Best("best so far")
         >>> best.see((0.9,), "0.9000 (units 64)")
         >>> best.see((0.8,), "0.8000 (units 32)")
         >>> best.text
-        '0.9000 (units 64)'
+        'best so far 0.9000 (units 64)'
     """
 
-    def __init__(self) -> None:
+    def __init__(self, what: str) -> None:
+        self._what = what
         self._score: tuple[float, ...] | None = None
         self.text = ""
 
     def see(self, score: tuple[float, ...], text: str) -> None:
         """Hear of one more; of equal ones the first stays."""
         if self._score is None or score > self._score:
-            self._score, self.text = score, text
-
-
-def printable(text: str) -> str:
-    r"""Return text on one line that cannot move a terminal's cursor or change its colour.
-
-    Example:
-        >>> printable("cafe\x1b[31m.keras")
-        'cafe\\x1b[31m.keras'
-    """
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
-    )
+            self._score, self.text = score, f"{self._what} {text}"
 
 
 def say_notes(datasets: Sequence[SequenceDataset], *, quiet: bool) -> None:

@@ -36,11 +36,8 @@ class RunsLeft:
         known = [size for size in sizes if size is not None]
         self._is_weighed = len(known) == len(sizes) > 0
         mean = sum(known) / len(known) if known else 0.0
-        self._left = TimeLeft(
-            len(runs) + more,
-            work=sum(known) + more * mean if self._is_weighed else None,
-            workers=workers,
-        )
+        sized = [*known, *[mean] * more]
+        self._left = TimeLeft(sized if self._is_weighed else len(runs) + more, workers=workers)
 
     def _size(self, model: ModelSpec, train: TrainSpec) -> float | None:
         from rnnprobe.experiments._cost import run_cost

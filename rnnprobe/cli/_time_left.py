@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 
 _LEAST_SECONDS = 10.0
 _FEWEST_OF_UNKNOWN_SIZE = 2
@@ -14,34 +15,42 @@ class TimeLeft:
     """Tells how long the rest takes, from the pace of the pieces that are finished.
 
     The pace is the time of all finished pieces over their sizes. What others are at counts as if
-    it had just begun, so the time is rather too long than too short.
+    it had just begun, and the largest that is left takes its time however many are made at once,
+    so the time is rather too long than too short.
 
     Args:
-        num_pieces: How many are to be made.
-        work: The sum of their sizes, in any unit, or None: the sizes are not known, and all count
-            as equal. Two have to be finished then before a time is told, otherwise one.
+        pieces: The sizes of those to be made, in any unit, or how many they are: the sizes are
+            not known then, and all count as equal. Two have to be finished then before a time is
+            told, otherwise one.
         workers: How many are made at once.
         clock: Seconds, of any beginning.
 
     Example:
-        >>> left = TimeLeft(4, work=40, workers=2)
+        >>> left = TimeLeft([10, 20, 5, 5], workers=2)
         >>> left.after(size=10, seconds=300), left.after(size=20, seconds=600)
-        (450.0, 150.0)
+        (600.0, 150.0)
     """
 
     def __init__(
         self,
-        num_pieces: int,
+        pieces: int | Iterable[float],
         *,
-        work: float | None = None,
         workers: int = 1,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._num_left, self._workers, self._clock = num_pieces, workers, clock
-        self._left = float(num_pieces) if work is None else work
-        self._fewest = _FEWEST_OF_UNKNOWN_SIZE if work is None else 1
+        self._workers, self._clock = workers, clock
+        # How many there are of each size.
+        self._left = Counter({1.0: pieces} if isinstance(pieces, int) else map(float, pieces))
+        self._fewest = _FEWEST_OF_UNKNOWN_SIZE if isinstance(pieces, int) else 1
         self._num_typical, self._size, self._taken = 0, 0.0, 0.0
         self._last = clock()
+
+    def leave_out(self, size: float) -> None:
+        """Take a piece from what is left, that of the nearest size."""
+        nearest = min(self._left, key=lambda other: abs(other - size), default=None)
+        if nearest is not None:
+            self._left[nearest] -= 1
+            self._left = +self._left
 
     def after(
         self, *, size: float = 1.0, seconds: float | None = None, typical: bool = True
@@ -58,16 +67,16 @@ class TimeLeft:
         """
         now = self._clock()
         taken, self._last = (now - self._last if seconds is None else seconds), now
-        self._num_left -= 1
-        self._left -= size
+        self.leave_out(size)
         if typical:
             self._num_typical += 1
             self._size += size
             self._taken += taken
-        if self._num_left <= 0 or self._num_typical < self._fewest or not self._size:
+        if not self._left or self._num_typical < self._fewest or not self._size:
             return None
-        at_once = min(self._workers, self._num_left)
-        return self._taken / self._size * max(self._left, 0.0) / at_once
+        at_once = min(self._workers, self._left.total())
+        work = sum(size * count for size, count in self._left.items())
+        return self._taken / self._size * max(work / at_once, *self._left)
 
 
 def left_text(seconds: float | None) -> str:

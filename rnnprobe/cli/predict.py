@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from rnnprobe._text import printable
 from rnnprobe.cli import _complete
 from rnnprobe.cli._model import model_argument
 from rnnprobe.cli._options import (
@@ -20,7 +21,6 @@ from rnnprobe.cli._options import (
     layout_option,
     result_options,
 )
-from rnnprobe.cli._progress import printable
 
 _STANDARD_INPUT = "-"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ from rnnprobe.cli._options import (
 from rnnprobe.cli._progress import Progress, say_notes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rnnprobe.reports._chapters import Asked
     from rnnprobe.reports._chapters_runs import RunFolder
     from rnnprobe.reports.page import Chapter, Page
 
@@ -170,18 +174,26 @@ def _model_page(path: Path, options: dict[str, Any]) -> Page:
 
     opened = open_named(path, options)
     say_notes([opened.dataset], quiet=options["quiet"])
+    with _asked(options) as asked:
+        probing = Probing(path, opened, read_metadata(path), asked)
+        return model_page(probing, command=_own_command(path, options))
+
+
+@contextlib.contextmanager
+def _asked(options: dict[str, Any]) -> Iterator[Asked]:
+    """Give what is asked of a model, with a line of progress while it is probed."""
+    from rnnprobe.reports._chapters import Asked
+
     what = options["what"] or _PROBED
-    with Progress("chapters", len(what), quiet=options["quiet"]) as progress:
-        probing = Probing(
-            path,
-            opened,
-            read_metadata(path),
+    with Progress("chapters", len(set(what)), quiet=options["quiet"]) as progress:
+        yield Asked(
+            what,
             options["split"],
             options["seed"],
             _arguments(options),
+            progress.begin,
             lambda text, done: progress.line(text, completed=done),
         )
-        return model_page(probing, what, command=_own_command(path, options))
 
 
 def _arguments(options: dict[str, Any]) -> tuple[str, ...]:
@@ -209,23 +221,21 @@ def _refuse_options_of_models(folder: Path) -> None:
     """Refuse options that would do nothing since there is no model to look into."""
     context = click.get_current_context()
     for name in _OF_MODELS:
-        if context.get_parameter_source(name) == ParameterSource.COMMANDLINE:
+        if context.get_parameter_source(name) != ParameterSource.DEFAULT:
             raise click.UsageError(
                 f"'{folder}' keeps no model to probe; leave out {_option(name)}."
             )
 
 
 def _chapters_on_model(run: RunFolder, path: Path, options: dict[str, Any]) -> tuple[Chapter, ...]:
-    from rnnprobe.reports._chapters_runs import Asked, probed_chapters
+    from rnnprobe.reports._chapters_runs import probed_chapters
 
-    what = options["what"] or _PROBED
-    with Progress("chapters", len(what), quiet=options["quiet"]) as progress:
-        asked = Asked(
-            options["split"],
-            options["seed"],
-            options["limit_examples"],
-            options["import"],
-            options["data"] is not None,
-            lambda text, done: progress.line(text, completed=done),
+    with _asked(options) as asked:
+        return probed_chapters(
+            run,
+            path,
+            asked,
+            limit_examples=options["limit_examples"],
+            imports=options["import"],
+            moved=options["data"] is not None,
         )
-        return probed_chapters(run, path, what, asked)

@@ -250,11 +250,6 @@ def _finish(result: Reproduction, run_dir: Path, output: Output, options: dict[s
     from rnnprobe.reports.reproduce import reproduce_report
 
     if not options["quiet"]:
-        if result.unreadable:
-            click.echo(
-                f"{run_dir}: {result.unreadable} unreadable lines; what they held was run again.",
-                err=True,
-            )
         click.echo(f"results are kept in {run_dir}", err=True)
     if output.plots is not None:
         from rnnprobe.reports._reproduce_figures import reproduce_figures

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,14 @@ import click
 
 from rnnprobe.cli._axes import axis_options, given_axes, length, length_options
 from rnnprobe.cli._complete import some_of
-from rnnprobe.cli._execution import address, execution, execution_options, resume_hint, runs_there
+from rnnprobe.cli._execution import (
+    address,
+    entries_there,
+    execution,
+    execution_options,
+    resume_hint,
+    runs_there,
+)
 from rnnprobe.cli._interrupt import received
 from rnnprobe.cli._options import (
     Command,
@@ -26,6 +34,7 @@ from rnnprobe.search import METRICS
 from rnnprobe.search.space import AXES, SearchSpace, value_text
 
 if TYPE_CHECKING:
+    from rnnprobe.cli._runs_left import RunsLeft
     from rnnprobe.records import SequenceDataset
     from rnnprobe.search.results import SweepResult
     from rnnprobe.search.sweep import Plan
@@ -117,20 +126,11 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     """
     try:
         run_dir, how = execution(ctx, options)
+        plan = _plan(options)
     except ValueError as exc:
         raise click.UsageError(str(exc)) from exc
-    from rnnprobe.journal import read_experiment
     from rnnprobe.search.pool import start_server
-    from rnnprobe.search.sweep import Plan, load_sweep, sweep
 
-    settings = length(options)
-    if options["checkpoints"]:
-        settings["checkpoints"] = options["checkpoints"]
-    try:
-        space = SearchSpace(**given_axes(options))
-        Plan(space, options["repeats"], options["confirm"], options["seed"], settings)
-    except ValueError as exc:
-        raise click.UsageError(str(exc)) from exc
     output = Output.prepare(options, _FIGURES)
     if how.listen is None:
         start_server(verbose=options["verbose"] > 0)
@@ -140,39 +140,60 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     import scipy.special  # noqa: F401  # the report's; after Ctrl-C there is no time for it
 
     dataset = load_data(options)
-    status = 0
-    plan = Plan(space, options["repeats"], options["confirm"], options["seed"], settings)
-    with Progress("runs", plan.num_runs, quiet=options["quiet"]) as progress:
+    result, interrupted = _swept(plan, dataset, how, quiet=options["quiet"])
+    _finish(result, dataset, output, options)
+    if interrupted:
+        click.echo(resume_hint(options, "sweep", run_dir), err=True)
+        return 130
+    if not any(run.finished for run in result.runs):
+        from rnnprobe.errors import TrainingError
+
+        raise TrainingError(f"No run finished, of {len(result.runs)}; the table says why.")
+    return 0
+
+
+def _plan(options: dict[str, Any]) -> Plan:
+    from rnnprobe.search.sweep import Plan
+
+    settings = length(options)
+    if options["checkpoints"]:
+        settings["checkpoints"] = options["checkpoints"]
+    space = SearchSpace(**given_axes(options))
+    return Plan(space, options["repeats"], options["confirm"], options["seed"], settings)
+
+
+def _swept(
+    plan: Plan, dataset: SequenceDataset, how: Execution, *, quiet: bool
+) -> tuple[SweepResult, bool]:
+    """Return what the sweep came to, and whether it was interrupted."""
+    from rnnprobe.journal import read_experiment
+    from rnnprobe.search.sweep import load_sweep, sweep
+
+    with Progress("runs", plan.num_runs, quiet=quiet) as progress:
         log = _Log(progress, plan, dataset, how)
         try:
             result = sweep(
                 dataset,
-                space,
-                repeats=options["repeats"],
-                confirm=options["confirm"],
-                seed=options["seed"],
+                plan.space,
+                repeats=plan.repeats,
+                confirm=plan.confirm,
+                seed=plan.seed,
                 execution=how,
                 on_run=log,
-                **settings,
+                **plan.settings,
             )
         except KeyboardInterrupt:
-            if read_experiment(run_dir) is None:
+            if how.run_dir is None or read_experiment(how.run_dir) is None:
                 raise
             received()
-            status = 130
-            result = load_sweep(run_dir)
-    _finish(result, dataset, output, options)
-    if status:
-        click.echo(resume_hint(options, "sweep", run_dir), err=True)
-    elif not any(run.finished for run in result.runs):
-        from rnnprobe.errors import TrainingError
-
-        raise TrainingError(f"No run finished, of {len(result.runs)}; the table says why.")
-    return status
+            return load_sweep(how.run_dir), True
+    return result, False
 
 
 class _Log:
-    """Prints every run, the best so far and how long the rest takes; a resumed sweep's runs count.
+    """Prints every run, the best one so far and how long the rest takes.
+
+    The runs of a resumed sweep count. The table goes by the means of cells.
 
     Args:
         progress: Where to.
@@ -184,22 +205,12 @@ class _Log:
     def __init__(
         self, progress: Progress, plan: Plan, dataset: SequenceDataset, how: Execution
     ) -> None:
-        from rnnprobe.cli._runs_left import RunsLeft
-        from rnnprobe.experiments._shapes import Shape
-
-        self._progress, self._varied, self._best = progress, plan.space.varied, Best()
-        there = runs_there(how)
-        for run in there.values():
+        self._progress, self._varied = progress, plan.space.varied
+        self._best = Best("best run so far")
+        for run in runs_there(how).values():
             self._see(run)
-        tasks = plan.tasks()
-        missing = [(task.model, task.train) for task in tasks if task.key not in there]
-        more = plan.num_runs - len(tasks)
         # Elsewhere nobody here knows how many are made at once.
-        self._left = (
-            None
-            if how.listen
-            else RunsLeft(missing, Shape.of(dataset), workers=how.num_workers, more=more)
-        )
+        self._left = None if how.listen else runs_left(plan, dataset, how)
 
     def _see(self, run: Run) -> None:
         if run.status == "ok":
@@ -224,6 +235,21 @@ class _Log:
         )
 
 
+def runs_left(plan: Plan, dataset: SequenceDataset, how: Execution) -> RunsLeft:
+    """Return how long the runs take that are not there; what is there says which are confirmed."""
+    from rnnprobe.cli._runs_left import RunsLeft
+    from rnnprobe.experiments._shapes import Shape
+
+    tasks = plan.tasks()
+    more = plan.num_runs - len(tasks)
+    ended = {entry["key"]: entry for entry in entries_there(replace(how, retry_dnf=False))}
+    if all(task.key in ended for task in tasks):
+        tasks, more = tasks + plan.confirming_tasks(ended), 0
+    there = runs_there(how)
+    missing = [(task.model, task.train) for task in tasks if task.key not in there]
+    return RunsLeft(missing, Shape.of(dataset), workers=how.num_workers, more=more)
+
+
 def _finish(
     result: SweepResult, dataset: SequenceDataset, output: Output, options: dict[str, Any]
 ) -> None:
@@ -231,12 +257,6 @@ def _finish(
     from rnnprobe.search.task import MODELS
 
     if not options["quiet"]:
-        if result.unreadable:
-            click.echo(
-                f"{result.run_dir}: {result.unreadable} unreadable lines; what they held was "
-                "run again.",
-                err=True,
-            )
         click.echo(f"results are kept in {result.run_dir}", err=True)
         if options["save_models"]:
             folder = Path(str(result.run_dir), MODELS)

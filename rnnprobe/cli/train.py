@@ -124,7 +124,9 @@ def command(**options: Any) -> None:
 
 
 class _EpochLog:
-    """Prints every epoch, the best validation accuracy so far, and how long the rest takes.
+    """Prints every epoch, the best so far and how long the rest takes.
+
+    The best is that of the lowest validation loss, as in the report and for early stopping.
 
     Args:
         progress: Where to.
@@ -134,16 +136,16 @@ class _EpochLog:
 
     def __init__(self, progress: Progress, total: int, *, may_stop: bool) -> None:
         self._progress, self._total, self._may_stop = progress, total, may_stop
-        self._left, self._best = TimeLeft(total), Best()
+        self._left, self._best = TimeLeft(total), Best("best so far")
 
     def __call__(self, epoch: int, values: Mapping[str, float]) -> None:
-        accuracy = values["val_accuracy"]
-        self._best.see((accuracy,), f"{accuracy:.4f} (validation, epoch {epoch})")
+        loss = values["val_loss"]
+        self._best.see((-loss,), f"validation loss {loss:.4f} (epoch {epoch})")
         left = self._left.after(seconds=values["seconds"])
         self._progress.line(
             f"epoch {epoch} of {self._total}: loss {values['loss']:.4f}, "
-            f"accuracy {values['accuracy']:.4f}, validation loss {values['val_loss']:.4f}, "
-            f"accuracy {accuracy:.4f}, {values['seconds']:.1f} s",
+            f"accuracy {values['accuracy']:.4f}, validation loss {loss:.4f}, "
+            f"accuracy {values['val_accuracy']:.4f}, {values['seconds']:.1f} s",
             completed=epoch,
             best=self._best.text,
             left=None if self._may_stop else left,

@@ -83,31 +83,7 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     start_server(verbose=options["verbose"] > 0)
     dataset = load_data(options)
     with keras_at_work(options["verbose"]):
-        from rnnprobe.journal import read_experiment
-        from rnnprobe.search.oracles import planned_epochs
-        from rnnprobe.search.tuner import load_tune, tune
-
-        planned = planned_epochs(
-            options["tuner"], space, trials=options["trials"], epochs=options["epochs"]
-        )
-        with Progress("trainings", len(planned), quiet=options["quiet"]) as progress:
-            log = _Log(progress, planned, how)
-            try:
-                result = tune(
-                    dataset,
-                    space,
-                    tuner=options["tuner"],
-                    trials=options["trials"],
-                    epochs=options["epochs"],
-                    seed=options["seed"],
-                    execution=how,
-                    on_trial=log,
-                )
-            except KeyboardInterrupt:
-                if read_experiment(run_dir) is None:
-                    raise
-                received()
-                result = load_tune(run_dir)
+        result = _tuned(space, dataset, how, options)
         model_file = _save(result, dataset, options)
 
     from rnnprobe.reports._figures import trials_figure
@@ -123,6 +99,34 @@ def command(ctx: click.Context, /, **options: Any) -> int:
         click.echo(resume_hint(options, "tune", run_dir), err=True)
         return 130
     return 0
+
+
+def _tuned(
+    space: SearchSpace, dataset: SequenceDataset, how: Execution, options: dict[str, Any]
+) -> TuneResult:
+    """Return what the search came to; one that was interrupted has no model."""
+    from rnnprobe.journal import read_experiment
+    from rnnprobe.search.oracles import planned_epochs
+    from rnnprobe.search.tuner import load_tune, tune
+
+    length = {name: options[name] for name in ("trials", "epochs")}
+    planned = planned_epochs(options["tuner"], space, **length)
+    with Progress("trainings", len(planned), quiet=options["quiet"]) as progress:
+        try:
+            return tune(
+                dataset,
+                space,
+                tuner=options["tuner"],
+                seed=options["seed"],
+                execution=how,
+                on_trial=_Log(progress, planned, how),
+                **length,
+            )
+        except KeyboardInterrupt:
+            if how.run_dir is None or read_experiment(how.run_dir) is None:
+                raise
+            received()
+            return load_tune(how.run_dir)
 
 
 def _save(result: TuneResult, dataset: SequenceDataset, options: dict[str, Any]) -> str | None:
@@ -150,13 +154,14 @@ class _Log:
     def __init__(self, progress: Progress, planned: Sequence[int], how: Execution) -> None:
         from rnnprobe.search.trials import trial_of
 
-        self._progress, self._best = progress, Best()
-        there = [trial_of(entry) for entry in entries_there(how)]
-        for trial in there:
-            self._see(trial)
+        self._progress, self._best = progress, Best("best so far")
+        # One that did not finish and was run again is there twice; the last counts.
+        there = {entry["key"]: trial_of(entry) for entry in entries_there(how)}
         self._done = len(there)
-        left = max(sum(planned) - sum(map(_own_epochs, there)), 0)
-        self._left = TimeLeft(len(planned) - len(there), work=left, workers=how.num_workers)
+        self._left = TimeLeft(planned, workers=how.num_workers)
+        for trial in there.values():
+            self._see(trial)
+            self._left.leave_out(_own_epochs(trial))
 
     def _see(self, trial: Trial) -> None:
         if trial.run.status == "ok":

@@ -7,10 +7,11 @@ from typing import Any
 
 import click
 
+from rnnprobe._text import printable
 from rnnprobe.cli import _complete
 from rnnprobe.cli._execution import address, machine_options
 from rnnprobe.cli._options import Command, keras_at_work, say_options
-from rnnprobe.cli._progress import downloads_told, printable
+from rnnprobe.cli._progress import downloads_told
 
 
 @click.command("worker", cls=Command, short_help="Make runs for a sweep on another machine.")

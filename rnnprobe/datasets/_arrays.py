@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from rnnprobe._text import is_utf8
 from rnnprobe.datasets._raw import (
     PARTS,
     RawData,
     RawSplit,
-    is_utf8,
     lengths_to_mask,
     pad,
     texts,

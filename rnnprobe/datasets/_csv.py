@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from rnnprobe.errors import DataError
 if TYPE_CHECKING:
     import pandas as pd
 
+_MOST_COLUMNS = 6
 _LABEL_COLUMNS = ("label", "target")
 
 
@@ -47,31 +49,84 @@ class CsvColumns:
             raise DataError("Give a text column, or an id and a time column, not both.")
 
 
-def read_csv(path: Path, columns: CsvColumns) -> RawData:
+def read_csv(path: Path, columns: CsvColumns, order: Collection[str] | None = None) -> RawData:
     """Read a CSV file.
 
+    Args:
+        path: The file.
+        columns: Which columns mean what.
+        order: Names of the columns of values, as they are to be read; None is as they stand.
+
     Raises:
-        DataError: The file cannot be read, a column is missing, or a value is no number.
+        DataError: The file cannot be read, a column is missing, or a value is no number; or there
+            are other columns than those of `order`.
     """
     frame = read_frame(path)
     label = _label_column(path, frame, columns)
     for column in (label, columns.text, columns.id, columns.time):
         if column is not None and column not in frame:
             raise DataError(f"'{path}' has no column '{column}'; it has {list(frame)}.")
-    notes: tuple[str, ...] = ()
     empty = np.flatnonzero((frame[label] == "").to_numpy())
     if len(empty):
         raise DataError(f"'{path}': row {empty[0] + 2} has no label in column '{label}'.")
     if columns.text is not None:
-        x, y, mask = texts(list(frame[columns.text])), frame[label].to_numpy(dtype=str), None
-    elif columns.id is not None and columns.time is not None:
+        lines = RawSplit(texts(list(frame[columns.text])), frame[label].to_numpy(dtype=str))
+        return RawData(path.name, {"all": lines})
+    frame = in_order(path, frame, [label, columns.id, columns.time], order)
+    if columns.id is not None and columns.time is not None:
         x, y, mask = read_long(path, frame, label, columns.id, columns.time)
     else:
         values = to_numbers(path, frame.drop(columns=label))
         x, y, mask = values[:, :, np.newaxis], frame[label].to_numpy(dtype=str), None
-        series = [str(column) for column in frame if column != label]
-        notes = (f"each row is read as a series of {len(series)} steps: {', '.join(series[:6])}",)
-    return RawData(path.name, {"all": RawSplit(x, y, mask)}, notes=notes)
+    own = value_columns(frame, [label, columns.id, columns.time])
+    notes = (column_note(own, long=columns.id is not None),)
+    return RawData(path.name, {"all": RawSplit(x, y, mask)}, notes=notes, columns=own)
+
+
+def value_columns(frame: pd.DataFrame, others: Collection[str | None]) -> tuple[str, ...]:
+    """Return the names of all columns but some."""
+    return tuple(str(column) for column in frame if column not in others)
+
+
+def column_note(columns: Sequence[str], *, long: bool) -> str:
+    """Return the sentence that says which columns are read as what, in which order."""
+    listed = ", ".join(columns[:_MOST_COLUMNS]) + ", ..." * (len(columns) > _MOST_COLUMNS)
+    if long:
+        return f"each step is read as {len(columns)} values: {listed}"
+    return f"each row is read as a series of {len(columns)} steps: {listed}"
+
+
+def in_order(
+    path: Path,
+    frame: pd.DataFrame,
+    others: Collection[str | None],
+    order: Collection[str] | None,
+) -> pd.DataFrame:
+    """Return a frame with its columns of values in an order that is given.
+
+    Args:
+        path: The file, for messages.
+        frame: What it holds.
+        others: Columns that hold no values; they come first.
+        order: Names of the columns of values; None leaves the frame as it is.
+
+    Raises:
+        DataError: There are other columns of values than these.
+    """
+    if order is None:
+        return frame
+    own = value_columns(frame, others)
+    if set(own) != set(order):
+        missing = [name for name in order if name not in own]
+        stranger = [name for name in own if name not in order]
+        said = f"has no column '{missing[0]}'" if missing else f"has a column '{stranger[0]}'"
+        listed = ", ".join(map(repr, list(order)[:_MOST_COLUMNS]))
+        more = ", ..." * (len(order) > _MOST_COLUMNS)
+        raise DataError(
+            f"'{path}' {said}, but the model was trained on the columns {listed}{more}; give "
+            "these, in any order."
+        )
+    return frame[[*(name for name in frame if name in others), *order]]
 
 
 def read_frame(path: Path) -> pd.DataFrame:

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from rnnprobe._text import is_utf8
 from rnnprobe.datasets._layout import lay_out
-from rnnprobe.datasets._raw import RawSplit, is_utf8
+from rnnprobe.datasets._raw import RawSplit
 from rnnprobe.errors import DataError
 from rnnprobe.records import Array
 

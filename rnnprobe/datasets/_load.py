@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from rnnprobe._registry import call_users, resolve, unknown_name
+from rnnprobe._text import is_utf8
 from rnnprobe.datasets import DATASETS, LAYOUTS, SPLITS
 from rnnprobe.datasets._arrays import from_arrays, from_parts, read_npz
 from rnnprobe.datasets._csv import CsvColumns, read_csv
@@ -25,7 +26,7 @@ from rnnprobe.datasets._encode import (
 )
 from rnnprobe.datasets._folder import read_folder
 from rnnprobe.datasets._parts import SPLIT_SEED, three_parts
-from rnnprobe.datasets._raw import PARTS, RawData, RawSplit, is_utf8
+from rnnprobe.datasets._raw import PARTS, RawData, RawSplit
 from rnnprobe.datasets._split import stratified_subset
 from rnnprobe.errors import DataError
 from rnnprobe.records import Array, Bounds, SequenceDataset, Split
@@ -38,10 +39,13 @@ class Encoding:
     Args:
         class_names: Its classes, in the order of its outputs.
         vocabulary: The text of its tokens.
+        values: Names of the columns of a CSV file that hold its values, in their order; None of
+            other data, and where its file does not say.
     """
 
     class_names: tuple[str, ...] | None = None
     vocabulary: tuple[str, ...] | None = None
+    values: tuple[str, ...] | None = None
 
 
 def load_dataset(
@@ -96,7 +100,7 @@ def load_dataset(
         raise unknown_name("layout", layout, list(LAYOUTS))
     if split is not None and split not in SPLITS:
         raise unknown_name("split", split, list(SPLITS))
-    raw = _read(data, columns)
+    raw = _read(data, columns, encoding.values if encoding else None)
     if isinstance(raw, SequenceDataset):
         if layout is not None or encoding is not None or split is not None:
             raise DataError(
@@ -114,6 +118,7 @@ def load_dataset(
         "columns": asdict(columns) if columns else None,
         "split": split,
         "split_seed": SPLIT_SEED,
+        **({"values": list(raw.columns)} if raw.columns else {}),
     }
     return replace(dataset, source=source)
 
@@ -134,7 +139,9 @@ def limited(dataset: SequenceDataset, size: int) -> SequenceDataset:
     )
 
 
-def _read(data: Any, columns: CsvColumns | None) -> RawData | SequenceDataset:
+def _read(
+    data: Any, columns: CsvColumns | None, values: Collection[str] | None = None
+) -> RawData | SequenceDataset:
     if columns is not None and Path(str(data)).suffix != ".csv":
         raise DataError(f"Columns are of a CSV file, but the data is '{data}'.")
     if isinstance(data, SequenceDataset):
@@ -156,7 +163,7 @@ def _read(data: Any, columns: CsvColumns | None) -> RawData | SequenceDataset:
     ):
         if str(data) in ("", "."):
             raise DataError("The data has an empty name; expected a name or a path.")
-        return _read_path(Path(data), columns or CsvColumns())
+        return _read_path(Path(data), columns or CsvColumns(), values)
     load = resolve("dataset", data, DATASETS)
     loaded = load() if data in DATASETS else call_users("data set", data, load)
     if isinstance(loaded, RawData | SequenceDataset):
@@ -165,9 +172,9 @@ def _read(data: Any, columns: CsvColumns | None) -> RawData | SequenceDataset:
     return replace(raw, name=data)
 
 
-def _read_path(path: Path, columns: CsvColumns) -> RawData:
+def _read_path(path: Path, columns: CsvColumns, values: Collection[str] | None) -> RawData:
     if not os.path.exists(path):
-        hint = " A path must exist." if path.suffix or len(path.parts) > 1 else ""
+        hint = " There is no such file." if path.suffix or len(path.parts) > 1 else ""
         raise unknown_name("data set", str(path), list(DATASETS), hint)
     if path.is_dir():
         return read_folder(path)
@@ -176,7 +183,7 @@ def _read_path(path: Path, columns: CsvColumns) -> RawData:
     if path.suffix == ".npz":
         return read_npz(path)
     if path.suffix == ".csv":
-        return read_csv(path, columns)
+        return read_csv(path, columns, values)
     raise DataError(
         f"Cannot tell what '{path}' is by its suffix '{path.suffix}'; expected .npz, .csv or a "
         "folder."
@@ -310,15 +317,33 @@ def load_again(source: Mapping[str, Any], data: str | None = None) -> SequenceDa
     Raises:
         DataError: As for `load_dataset`, or the source was damaged.
     """
-    columns, limit = source.get("columns"), source.get("limit_examples")
-    strangers = sorted(set(columns or ()) - {field.name for field in fields(CsvColumns)})
-    if strangers or (limit is not None and limit < 1):
-        what = f"the column '{strangers[0]}'" if strangers else f"limit_examples={limit}"
-        raise DataError(f"The file says {what} of its data, which means nothing; it was damaged.")
+    limit = source.get("limit_examples")
+    if limit is not None and limit < 1:
+        raise _meaningless(f"limit_examples={limit}")
     return load_dataset(
         data or source["data"],
         layout=source.get("layout"),
         limit_examples=limit,
-        columns=CsvColumns(**columns) if columns else None,
+        columns=source_columns(source),
         split=source.get("split"),  # models saved by earlier versions do not have it
     )
+
+
+def source_columns(source: Mapping[str, Any]) -> CsvColumns | None:
+    """Return which columns of a CSV file meant what, None where none were named.
+
+    Args:
+        source: As for `load_again`.
+
+    Raises:
+        DataError: The source was damaged.
+    """
+    columns = source.get("columns") or {}
+    strangers = sorted(set(columns) - {field.name for field in fields(CsvColumns)})
+    if strangers:
+        raise _meaningless(f"the column '{strangers[0]}'")
+    return CsvColumns(**columns) if columns else None
+
+
+def _meaningless(what: str) -> DataError:
+    return DataError(f"The file says {what} of its data, which means nothing; it was damaged.")

@@ -12,11 +12,14 @@ import numpy as np
 from rnnprobe.datasets._arrays import from_arrays, read_npz_arrays
 from rnnprobe.datasets._csv import (
     CsvColumns,
+    column_note,
     find_label,
+    in_order,
     read_csv,
     read_frame,
     read_long,
     to_numbers,
+    value_columns,
 )
 from rnnprobe.datasets._folder import decode_text, list_entries, read_example_files, read_folder
 from rnnprobe.datasets._raw import RawData, RawSplit, texts
@@ -47,6 +50,7 @@ def read_new(
     columns: CsvColumns | None = None,
     *,
     recalled: CsvColumns | None = None,
+    values: Collection[str] | None = None,
     class_names: Collection[str] = (),
     takes_text: bool = False,
 ) -> NewData:
@@ -61,8 +65,9 @@ def read_new(
     Args:
         path: The file or folder.
         columns: Which columns of a CSV file mean what.
-        recalled: Those of the model's own data, where `columns` are not given; its label may be
-            missing.
+        recalled: Those of the model's own data, in the place of what `columns` do not name; its
+            label may be missing.
+        values: Names of the columns that hold values, in the model's order; None is theirs.
         class_names: Of the model.
         takes_text: Whether it reads text, so that the one column of a CSV file is one.
 
@@ -83,7 +88,8 @@ def read_new(
     if path.suffix == ".npz":
         return _read_npz(path)
     if path.suffix == ".csv":
-        return _read_csv(path, columns, recalled or CsvColumns(), takes_text=takes_text)
+        known = with_recalled(columns, recalled)
+        return _read_csv(path, known, columns or CsvColumns(), values, takes_text=takes_text)
     if path.suffix == ".txt":
         return read_lines(path.name, decode_text(path))
     raise DataError(
@@ -112,8 +118,14 @@ def read_lines(name: str, content: str) -> NewData:
     return _unlabelled(name, RawSplit(texts(lines), np.zeros(len(lines), np.int32)), lines)
 
 
-def _unlabelled(name: str, split: RawSplit, names: Collection[str] | None = None) -> NewData:
-    return NewData(RawData(name, {"all": split}), False, tuple(names) if names else None)
+def _unlabelled(
+    name: str,
+    split: RawSplit,
+    names: Collection[str] | None = None,
+    notes: tuple[str, ...] = (),
+) -> NewData:
+    raw = RawData(name, {"all": split}, notes=notes)
+    return NewData(raw, False, tuple(names) if names else None)
 
 
 def _read_npz(path: Path) -> NewData:
@@ -141,12 +153,34 @@ def _read_folder(folder: Path, class_names: Collection[str]) -> NewData:
     return _unlabelled(folder.name, split, [file.name for file in files])
 
 
+def with_recalled(given: CsvColumns | None, recalled: CsvColumns | None) -> CsvColumns:
+    """Return the columns that are given, and in the place of the others those of a model.
+
+    Args:
+        given: By the user.
+        recalled: Of the model's own data.
+
+    Example:
+        >>> with_recalled(CsvColumns(label="kind"), CsvColumns(label="sort", text="line"))
+        CsvColumns(label='kind', text='line', id=None, time=None)
+    """
+    given, recalled = given or CsvColumns(), recalled or CsvColumns()
+    label = given.label or recalled.label
+    kept = recalled if given.text is None and given.id is None else given
+    return replace(kept, label=label)
+
+
 def _read_csv(
-    path: Path, given: CsvColumns | None, recalled: CsvColumns, *, takes_text: bool
+    path: Path,
+    columns: CsvColumns,
+    given: CsvColumns,
+    values: Collection[str] | None,
+    *,
+    takes_text: bool,
 ) -> NewData:
     frame = read_frame(path)
-    known = recalled if recalled.label in frame else replace(recalled, label=None)
-    columns = known if given is None else given
+    if given.label is None and columns.label not in frame:
+        columns = replace(columns, label=None)
     label = find_label(frame, columns)
     if takes_text and columns.text is None and columns.id is None:
         columns = replace(columns, text=_only_column(path, [str(c) for c in frame if c != label]))
@@ -156,18 +190,22 @@ def _read_csv(
     elif columns.id is not None and columns.id in frame:
         names = tuple(dict.fromkeys(frame[columns.id]))
     if label is not None:
-        return NewData(read_csv(path, replace(columns, label=label)), True, names)
+        return NewData(read_csv(path, replace(columns, label=label), values), True, names)
     for column in (columns.text, columns.id, columns.time):
         if column is not None and column not in frame:
             raise DataError(f"'{path}' has no column '{column}'; it has {list(frame)}.")
     nothing = np.zeros(len(frame), np.int32)
     if columns.text is not None:
         return _unlabelled(path.name, RawSplit(texts(list(frame[columns.text])), nothing), names)
+    frame = in_order(path, frame, [columns.id, columns.time], values)
+    own = value_columns(frame, [columns.id, columns.time])
+    note = column_note(own, long=columns.id is not None)
     if columns.id is not None and columns.time is not None:
         filled = frame.assign(**{_FILLED: ""})
-        x, y, mask = read_long(path, filled, _FILLED, columns.id, columns.time)
-        return _unlabelled(path.name, RawSplit(x, y, mask), names)
-    return _unlabelled(path.name, RawSplit(to_numbers(path, frame)[:, :, np.newaxis], nothing))
+        split = RawSplit(*read_long(path, filled, _FILLED, columns.id, columns.time))
+    else:
+        split = RawSplit(to_numbers(path, frame)[:, :, np.newaxis], nothing)
+    return _unlabelled(path.name, split, names, (note,))
 
 
 def _only_column(path: Path, columns: list[str]) -> str:

@@ -59,6 +59,8 @@ class RawData:
         class_names: Names in the order of integer labels; None where the labels themselves tell.
         validation_head: How many first training examples are the validation part.
         notes: Sentences about what the reader chose.
+        columns: Names of the columns that hold the values, in their order; empty where the
+            source has none.
     """
 
     name: str
@@ -66,6 +68,7 @@ class RawData:
     class_names: tuple[str, ...] | None = None
     validation_head: int | None = None
     notes: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
 
 
 def texts(lines: Sequence[str]) -> Array:
@@ -73,20 +76,6 @@ def texts(lines: Sequence[str]) -> Array:
     array = np.empty(len(lines), dtype=object)
     array[:] = lines
     return array
-
-
-def is_utf8(text: str) -> bool:
-    """Whether a text can be written as UTF-8; one with half a surrogate pair cannot.
-
-    Example:
-        >>> is_utf8("ü"), is_utf8(chr(0xDCFF))
-        (True, False)
-    """
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def example_keys(x: Array, mask: Array | None = None) -> list[bytes]:

@@ -16,7 +16,6 @@ from rnnprobe.reports._chapters_facts import (
     facts_table,
     keeps_curves,
     model_facts,
-    train_again_command,
     trained_specs,
 )
 from rnnprobe.reports._figures import curves_figure
@@ -41,27 +40,42 @@ _TITLES = {
 _HEADLINES = {"confusions": "accuracy", "attack": "worst_", "inspect": "gradients"}
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of a model.
+
+    Args:
+        what: Which of `PROBED`.
+        part: The part of the data.
+        seed: As the commands take it.
+        arguments: More options of these commands, those that say which model and data.
+        begin: Called with the name of each piece of the work before it.
+        say: Called with a line of progress, and with how many chapters are done.
+    """
+
+    what: Collection[str] = PROBED
+    part: str = "test"
+    seed: int = 0
+    arguments: tuple[str, ...] = ()
+    begin: Callable[[str], None] = lambda text: None
+    say: Callable[[str, int], None] = lambda text, done: None
+
+
 @dataclass(frozen=True, eq=False)
 class Probing:
-    """What is probed, and how the commands that probe it are written.
+    """What is probed, and what is asked of it.
 
     Args:
         path: The model's file.
         opened: The same with its data.
         metadata: What rnnprobe wrote into the file; None of any other.
-        part: The part of the data.
-        seed: As the commands take it.
-        arguments: More options of these commands, those that say which model and data.
-        say: Called with a line of progress, and with how many chapters are done.
+        asked: What is asked.
     """
 
     path: Path
     opened: OpenedModel
     metadata: Mapping[str, Any] | None
-    part: str = "test"
-    seed: int = 0
-    arguments: tuple[str, ...] = ()
-    say: Callable[[str, int], None] = lambda text, done: None
+    asked: Asked = Asked()
 
     @property
     def title(self) -> str:
@@ -70,17 +84,17 @@ class Probing:
 
     def command(self, name: str) -> str:
         """Return the command line that prints a chapter alone."""
-        more = [] if self.part == "test" else ["--split", self.part]
-        more += [] if self.seed == 0 else ["--seed", str(self.seed)]
-        return shlex.join(["rnnprobe", name, str(self.path), *self.arguments, *more])
+        asked = self.asked
+        more = [] if asked.part == "test" else ["--split", asked.part]
+        more += [] if asked.seed == 0 else ["--seed", str(asked.seed)]
+        return shlex.join(["rnnprobe", name, str(self.path), *asked.arguments, *more])
 
 
-def model_page(probing: Probing, what: Collection[str] = PROBED, *, command: str) -> Page:
+def model_page(probing: Probing, *, command: str) -> Page:
     """Probe a model and return the page on it.
 
     Args:
         probing: The model.
-        what: Which of `PROBED`.
         command: The command line that makes the page.
 
     Raises:
@@ -88,9 +102,9 @@ def model_page(probing: Probing, what: Collection[str] = PROBED, *, command: str
         ModelError: The model returns what is no number.
     """
     opened = probing.opened
-    chapters = model_chapters(probing, what)
+    chapters = model_chapters(probing)
     training = training_chapter(opened, probing.metadata)
-    facts = model_facts(probing.path, opened, probing.metadata, part=probing.part)
+    facts = model_facts(probing.path, opened, probing.metadata, part=probing.asked.part)
     return Page(
         title=opened.name,
         facts=facts_table(facts),
@@ -100,21 +114,22 @@ def model_page(probing: Probing, what: Collection[str] = PROBED, *, command: str
     )
 
 
-def model_chapters(probing: Probing, what: Collection[str] = PROBED) -> tuple[Chapter, ...]:
+def model_chapters(probing: Probing) -> tuple[Chapter, ...]:
     """Return what every probe says, as its command prints it; why, where one cannot tell.
 
     Args:
         probing: The model.
-        what: Which of `PROBED`.
 
     Raises:
         DataError: The part is empty, or does not fit the model.
         ModelError: The model returns what is no number.
     """
     probes = {"confusions": _confusions, "attack": _attack, "inspect": _inspect}
-    probing.opened.predict(probing.part)  # what no probe could do without is no chapter's matter
+    asked = probing.asked
+    probing.opened.predict(asked.part)  # what no probe could do without is no chapter's matter
     found: list[Chapter] = []
-    for name in (name for name in PROBED if name in what):
+    for name in (name for name in PROBED if name in asked.what):
+        asked.begin(name)
         try:
             report, figures = probes[name](probing, len(found))
         except (DataError, ModelError) as exc:
@@ -128,21 +143,22 @@ def model_chapters(probing: Probing, what: Collection[str] = PROBED) -> tuple[Ch
                 headline=_headline(report, _HEADLINES[name]),
             )
         )
-        probing.say(f"{name} done", len(found))
+        asked.say(f"{name} done", len(found))
     return tuple(found)
 
 
 def _headline(report: Report, begins: str) -> str:
-    """Return the key of the first finding that begins so; empty where there is none."""
+    """Return the key of the first finding that begins so, or of the first; empty without any."""
     findings = [*report.findings, *(one for part in report.sections for one in part.findings)]
-    return next((finding.key for finding in findings if finding.key.startswith(begins)), "")
+    keys = [finding.key for finding in findings]
+    return next((key for key in keys if key.startswith(begins)), keys[0] if keys else "")
 
 
 def _untold(name: str, opened: OpenedModel, reason: str) -> Report:
     """Return the report of a probe that cannot be made, with the one sentence why."""
     return Report(
         command=name,
-        caption=f"**{name.capitalize()}** of {escape(opened.name)}: cannot be told",
+        caption=f"**{name.capitalize()}** of {escape(opened.name)} could not be made",
         main=Table((), ()),
         findings=(Finding("untold", escape(reason), reason),),
         made_by=made_by(),
@@ -155,8 +171,8 @@ def _confusions(probing: Probing, done: int) -> tuple[Report, dict[str, Figure]]
     from rnnprobe.reports.confusions import confusions_report
 
     del done
-    opened = probing.opened
-    study = study_confusions(opened.classifier, opened.dataset, probing.part, seed=probing.seed)
+    opened, asked = probing.opened, probing.asked
+    study = study_confusions(opened.classifier, opened.dataset, asked.part, seed=asked.seed)
     report = confusions_report(study, title=escape(opened.name), in_full=())
     return report, confusions_figures(study, probing.title)
 
@@ -166,16 +182,17 @@ def _attack(probing: Probing, done: int) -> tuple[Report, dict[str, Figure]]:
     from rnnprobe.reports._probe_figures import attack_figures
     from rnnprobe.reports.attack import attack_report
 
-    opened, dataset = probing.opened, probing.opened.dataset
+    opened, dataset, asked = probing.opened, probing.opened.dataset, probing.asked
     study = study_attacks(
         opened.classifier,
-        dataset.splits[probing.part],
-        chosen_attacks(dataset, seed=probing.seed),
+        dataset.splits[asked.part],
+        chosen_attacks(dataset, seed=asked.seed),
         chosen_budgets(dataset),
-        seed=probing.seed,
-        say=lambda text: probing.say(f"attack: {text}", done),
+        seed=asked.seed,
+        begin=lambda piece: asked.begin(f"attack: {piece}"),
+        say=lambda text: asked.say(f"attack: {text}", done),
     )
-    report = attack_report(study, title=escape(opened.name), dataset=dataset, part=probing.part)
+    report = attack_report(study, title=escape(opened.name), dataset=dataset, part=asked.part)
     return report, attack_figures(study, opened.classifier, dataset, probing.title)
 
 
@@ -185,13 +202,13 @@ def _inspect(probing: Probing, done: int) -> tuple[Report, dict[str, Figure]]:
     from rnnprobe.reports._inspect_figures import inspect_figures, shared_figures
     from rnnprobe.reports.inspect import inspect_report
 
-    opened = probing.opened
+    opened, asked = probing.opened, probing.asked
     study = study_inspection(
         opened.classifier,
         opened.dataset,
-        probing.part,
-        seed=probing.seed,
-        say=lambda looked: probing.say(f"inspect: {' and '.join(looked)}", done),
+        asked.part,
+        seed=asked.seed,
+        say=lambda looked: asked.say(f"inspect: {' and '.join(looked)}", done),
     )
     studies = {opened.name: study}
     figures = inspect_figures(study, probing.title) | shared_figures(studies)
@@ -215,7 +232,7 @@ def training_chapter(opened: OpenedModel, metadata: Mapping[str, Any] | None) ->
     figure = curves_figure(run.history, f"{run.model.cell} on {known['data']['name']}")
     return Chapter(
         "How it was trained",
-        train_again_command(known, opened.dataset),
+        "",  # `rnnprobe train` would not print this but train anew
         report,
         captioned("train", {"curves.png": figure}),
         headline=_headline(report, "test"),
@@ -243,11 +260,9 @@ def _train_report(run: Run, opened: OpenedModel, known: Mapping[str, Any]) -> Re
     """Return the report of the training; of other data than the model's no test is told."""
     dataset: SequenceDataset = opened.dataset
     metrics = dict(run.metrics)
+    tested = metrics.pop("test_accuracy", None)
     if dataset.digest == run.dataset_digest:
-        if "test_accuracy" in metrics and "test_correct" not in metrics:
-            metrics["test_correct"] = round(metrics["test_accuracy"] * len(dataset.test))
-        return train_report(replace(run, metrics=metrics), dataset, opened.name)
-    metrics.pop("test_accuracy", None)
+        return _with_test(run, tested, dataset, opened.name)
     report = train_report(replace(run, metrics=metrics), dataset, opened.name)
     data = f"{escape(known['data']['name'])} (digest {run.dataset_digest})"
     caption = (
@@ -255,3 +270,16 @@ def _train_report(run: Run, opened: OpenedModel, known: Mapping[str, Any]) -> Re
         f"than this page's, seed {run.train.seed}"
     )
     return replace(report, caption=caption, facts={**report.facts, "digest": run.dataset_digest})
+
+
+def _with_test(run: Run, tested: float | None, dataset: SequenceDataset, name: str) -> Report:
+    """Return the report of the training; why it holds no test, where the file tells it in part."""
+    metrics, total = dict(run.metrics), len(dataset.test)
+    if tested is not None:
+        metrics.setdefault("test_correct", round(tested * total))
+    if tested is None or ("test_loss" in metrics and metrics["test_correct"] <= total):
+        return train_report(replace(run, metrics=metrics), dataset, name)
+    metrics.pop("test_accuracy")
+    report = train_report(replace(run, metrics=metrics), dataset, name)
+    sentence = f"Test: what the file tells does not fit its {total:,} examples, or lacks the loss"
+    return replace(report, findings=(*report.findings, Finding("test_untold", sentence, None)))

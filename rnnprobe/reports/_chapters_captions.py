@@ -56,6 +56,7 @@ _CAPTIONS: dict[str, dict[str, tuple[str, str]]] = {
         ),
     },
 }
+_TABLES_IN_HTML = {("sweep", "heatmap.png")}
 
 PICTURES = tuple(f"{command}-{name}" for command, names in _CAPTIONS.items() for name in names)
 """All pictures that a page may have, by file name."""
@@ -71,5 +72,6 @@ def captioned(command: str, figures: Mapping[str, Figure]) -> dict[str, Picture]
     found = {}
     for name, figure in figures.items():
         sentence, section = _CAPTIONS[command][name]
-        found[f"{command}-{name}"] = Picture(figure, f"{sentence}.", section)
+        drawn = (command, name) not in _TABLES_IN_HTML
+        found[f"{command}-{name}"] = Picture(figure, f"{sentence}.", section, drawn)
     return found

@@ -6,7 +6,7 @@ import shlex
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,6 @@ from rnnprobe.reports._common import (
     counted,
     data_arguments,
     interval_text,
-    resume_command,
     train_command,
 )
 from rnnprobe.reports.train import settings_text
@@ -35,6 +34,7 @@ _COLUMNS = (Column("what", "what"), Column("value", "value"))
 _CURVES = ("loss", "accuracy", "val_loss", "val_accuracy", "seconds")
 _NOT_KEPT = "not kept: the file was saved by an earlier version of rnnprobe, or another way"
 _UNNAMED = "mnist-5k"  # which the commands that train take where none is named
+_AGAIN = "again.keras"
 _NO_OPTIONS = ("initializers", "cell_options", "embedding")
 
 
@@ -110,6 +110,13 @@ def trained_specs(metadata: Metadata) -> tuple[ModelSpec, TrainSpec]:
     Raises:
         ModelError: They hold what this version of rnnprobe does not know.
     """
+    for name, record in (("model", ModelSpec), ("train", TrainSpec)):
+        strangers = sorted(set(metadata[name]) - {field.name for field in fields(record)})
+        if strangers:
+            raise ModelError(
+                f"The rnnprobe.json inside the model has settings that this version of rnnprobe "
+                f"does not know ('{strangers[0]}'); it was written by another version."
+            )
     try:
         records = specs_from_dict(metadata)
     except (TypeError, ValueError) as exc:
@@ -174,6 +181,7 @@ def train_again_command(metadata: Metadata | None, dataset: SequenceDataset) -> 
         "early_stopping": train.early_stopping,
         "class_weights": ",".join(map(str, weights)) if isinstance(weights, tuple) else weights,
         "seed": train.seed,
+        "model_out": _AGAIN,  # or it would take the place of a model.keras
     }
     named = replace(dataset, source=known["data"], notes=tuple(known.get("preprocessing", ())))
     return train_command(_configuration(model, train), settings, named)
@@ -185,7 +193,11 @@ def _configuration(model: ModelSpec, train: TrainSpec) -> dict[str, Value]:
 
 
 def run_facts(
-    folder: Path, described: Mapping[str, Any], runs: Iterable[Run], wanted: int, command: str
+    folder: Path,
+    described: Mapping[str, Any],
+    runs: Iterable[Run],
+    wanted: int,
+    commands: Facts,
 ) -> Facts:
     """Return what a run folder says of itself.
 
@@ -194,7 +206,7 @@ def run_facts(
         described: What `rnnprobe.journal.read_experiment` returned.
         runs: What it holds.
         wanted: How many runs or trials there should be.
-        command: The command that makes them anew; empty where there is none.
+        commands: What may be done with it, each with its command line, empty where there is none.
     """
     fixed, several = described["fixed"], list(runs)
     finished = sum(run.status == "ok" for run in several)
@@ -220,8 +232,7 @@ def run_facts(
             "; ".join(f"{text} ({n})" if len(made) > 1 else text for text, n in made.items()),
         ),
         ("when", _when(folder)),
-        ("made anew by", command),
-        ("printed again, or gone on with, by", resume_command(described["command"], folder)),
+        *commands,
     ]
 
 
@@ -266,6 +277,8 @@ def run_again_command(
     for name, value in more.items():
         if value is not None:
             arguments += ["--" + name.replace("_", "-"), str(value)]
+    if described["command"] == "tune":
+        arguments += ["--model-out", _AGAIN]
     arguments += data_arguments(replace(dataset, source=source))
     return shlex.join(arguments + ["--save-models"] * with_models)
 

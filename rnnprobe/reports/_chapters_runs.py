@@ -2,53 +2,34 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rnnprobe._archive import read_metadata
 from rnnprobe._registry import load_object, unknown_name
 from rnnprobe._versions import made_by
 from rnnprobe.datasets._load import limited, load_again
-from rnnprobe.errors import DataError, ModelError, OutputError, RnnprobeError
+from rnnprobe.errors import DataError, ModelError, OutputError
 from rnnprobe.experiments import EXPERIMENTS
 from rnnprobe.journal import EXPERIMENT, read_experiment
 from rnnprobe.opening import open_model
 from rnnprobe.records import SequenceDataset
-from rnnprobe.reports._chapters import Probing, model_chapters
+from rnnprobe.reports._chapters import Asked, Probing, model_chapters
 from rnnprobe.reports._chapters_captions import captioned
 from rnnprobe.reports._chapters_facts import Facts, facts_table, run_again_command, run_facts
 from rnnprobe.reports._common import counted, data_arguments, resume_command
 from rnnprobe.reports.page import Chapter, Page
 from rnnprobe.search.results import CellRun, SweepResult
-from rnnprobe.search.task import MODELS
+from rnnprobe.search.task import MODELS, damaged_run
 from rnnprobe.specs import Run
 from rnnprobe.table import Finding, escape
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 Chapters = tuple[Chapter, ...]
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What is asked of the model of a sweep's best cell.
-
-    Args:
-        part: The part of the data.
-        seed: As the commands take it.
-        limit_examples: Keeps at most so many examples of each part.
-        imports: As for `rnnprobe.load_model`.
-        moved: Whether the data lie elsewhere than the model's file says.
-        say: Called with a line of progress, and with how many chapters are done.
-    """
-
-    part: str = "test"
-    seed: int = 0
-    limit_examples: int | None = None
-    imports: tuple[str, ...] = ()
-    moved: bool = False
-    say: Callable[[str, int], None] = lambda text, done: None
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,9 +40,11 @@ class RunFolder:
         folder: The folder; nothing is written into it.
         described: What it says of itself.
         datasets: Its data, one a split; of a reproduction alone more than one.
-        chapter: What its command prints.
+        chapter: What its command prints, without its pictures.
+        draw: Draws these.
         runs: All runs that there are.
         wanted: How many there should be.
+        complete: Whether nothing is left to train.
         own_data: Name of the data where none are named; empty where the command has a default.
         model: The run whose saved model stands for the best cell, and its file; None where no
             model was kept.
@@ -72,8 +55,10 @@ class RunFolder:
     described: Mapping[str, Any]
     datasets: Sequence[SequenceDataset]
     chapter: Chapter
+    draw: Callable[[], Mapping[str, Figure]]
     runs: tuple[Run, ...]
     wanted: int
+    complete: bool
     own_data: str = ""
     model: Path | None = None
     remark: str = ""
@@ -90,7 +75,7 @@ def read_run(folder: Path, data: str | None = None) -> RunFolder:
         OutputError: It is no run folder.
         DataError: The data are not found, or are not those of the run.
     """
-    described = read_experiment(folder) if folder.is_dir() else None
+    described = read_experiment(folder) if (folder / EXPERIMENT).exists() else None
     if described is None:
         raise OutputError(f"'{folder}' is no run folder of rnnprobe: it has no {EXPERIMENT}.")
     readers: dict[str, Callable[..., RunFolder]] = {
@@ -117,20 +102,6 @@ def _same_data(folder: Path, described: Mapping[str, Any], dataset: SequenceData
         )
 
 
-@contextlib.contextmanager
-def _described_rightly(folder: Path) -> Iterator[None]:
-    """Say that a run folder was damaged where its description has values that cannot be."""
-    try:
-        yield
-    except RnnprobeError:
-        raise
-    except (KeyError, TypeError, ValueError) as exc:
-        raise OutputError(
-            f"Cannot read '{folder / EXPERIMENT}': {type(exc).__name__} {exc}; it was damaged, or "
-            "written by another version of rnnprobe."
-        ) from exc
-
-
 def _load(folder: Path, described: Mapping[str, Any], data: str | None) -> SequenceDataset:
     dataset = load_again(described["source"], data)
     _same_data(folder, described, dataset)
@@ -144,19 +115,27 @@ def _read_sweep(folder: Path, described: Mapping[str, Any], data: str | None) ->
     from rnnprobe.search.sweep import load_sweep
 
     dataset = _load(folder, described, data)
-    with _described_rightly(folder):
-        result = load_sweep(folder)
+    result = load_sweep(folder)
     chapter = Chapter(
         "What was swept",
         resume_command("sweep", folder),
         sweep_report(result, dataset),
-        captioned("sweep", sweep_figures(result, None, None, METRIC)),
-        result,
+        sweep=result,
+        resumes=not result.complete,
     )
     runs = tuple(run.run for run in (*result.runs, *result.confirmations))
     model, remark = _best_model(result)
     return RunFolder(
-        folder, described, (dataset,), chapter, runs, result.wanted, model=model, remark=remark
+        folder,
+        described,
+        (dataset,),
+        chapter,
+        lambda: sweep_figures(result, None, None, METRIC),
+        runs,
+        result.wanted,
+        result.complete,
+        model=model,
+        remark=remark,
     )
 
 
@@ -184,19 +163,35 @@ def _read_tune(folder: Path, described: Mapping[str, Any], data: str | None) -> 
     from rnnprobe.search.tuner import load_tune
 
     dataset = _load(folder, described, data)
-    with _described_rightly(folder):
-        result = load_tune(folder)
-    figures = {}
-    if result.best is not None:
+    result = load_tune(folder)
+
+    def draw() -> dict[str, Figure]:
+        if result.best is None:
+            return {}
         curves = {t.number: list(t.run.history.get("val_accuracy", [])) for t in result.trials}
-        figures = {"trials.png": trials_figure(curves, result.best.number)}
-    report, pictures = tune_report(result, dataset), captioned("tune", figures)
-    command = resume_command("tune", folder)
-    headline = "best" if result.best is not None else ""
-    chapter = Chapter("What was searched", command, report, pictures, headline=headline)
+        return {"trials.png": trials_figure(curves, result.best.number)}
+
+    chapter = Chapter(
+        "What was searched",
+        # Of one that is over it would train the best again.
+        "" if result.over else resume_command("tune", folder),
+        tune_report(result, dataset),
+        headline="best" if result.best is not None else "",
+        resumes=not result.over,
+    )
     runs = tuple(trial.run for trial in result.trials)
     remark = "not in the folder: a search saves its best one by --model-out"
-    return RunFolder(folder, described, (dataset,), chapter, runs, result.budget, remark=remark)
+    return RunFolder(
+        folder,
+        described,
+        (dataset,),
+        chapter,
+        draw,
+        runs,
+        result.budget,
+        result.over,
+        remark=remark,
+    )
 
 
 def _read_reproduction(folder: Path, described: Mapping[str, Any], data: str | None) -> RunFolder:
@@ -210,7 +205,7 @@ def _read_reproduction(folder: Path, described: Mapping[str, Any], data: str | N
     if name not in EXPERIMENTS:  # by another version
         raise unknown_name("experiment", str(name), list(EXPERIMENTS))
     experiment = load_object(EXPERIMENTS[name])
-    with _described_rightly(folder):
+    try:
         plan = Plan(
             experiment,
             data=data or source["data"],
@@ -219,28 +214,49 @@ def _read_reproduction(folder: Path, described: Mapping[str, Any], data: str | N
             repeats=wanted["repeats"],
             seed=fixed["seed"],
         )
+    except (KeyError, ValueError) as exc:
+        raise damaged_run(folder, exc) from exc
     datasets = plan.load_all()
     _same_data(folder, described, datasets[0])
     result = load_reproduction(plan, datasets, folder)
+    complete = len(result.runs) == plan.num_runs
     chapter = Chapter(
         "What was published, and what was measured",
         resume_command("reproduce", folder),
         reproduce_report(result),
-        captioned("reproduce", reproduce_figures(result)),
+        resumes=not complete,
     )
     return RunFolder(
-        folder, described, datasets, chapter, result.runs, plan.num_runs, experiment.dataset
+        folder,
+        described,
+        datasets,
+        chapter,
+        lambda: reproduce_figures(result),
+        result.runs,
+        plan.num_runs,
+        complete,
+        experiment.dataset,
     )
 
 
-def probed_chapters(run: RunFolder, file: Path, what: Collection[str], ask: Asked) -> Chapters:
+def probed_chapters(
+    run: RunFolder,
+    file: Path,
+    asked: Asked,
+    *,
+    limit_examples: int | None = None,
+    imports: Sequence[str] = (),
+    moved: bool = False,
+) -> Chapters:
     """Return what every probe says of the model of a sweep's best cell.
 
     Args:
         run: The sweep.
         file: Its model.
-        what: Which of `PROBED`.
-        ask: How.
+        asked: What is asked of it; its arguments are made here.
+        limit_examples: Keeps at most so many examples of each part.
+        imports: As for `rnnprobe.load_model`.
+        moved: Whether the data lie elsewhere than the model's file says.
 
     Raises:
         ModelError: The model cannot be read.
@@ -248,19 +264,19 @@ def probed_chapters(run: RunFolder, file: Path, what: Collection[str], ask: Aske
     metadata = read_metadata(file)
     source = (metadata or {}).get("data", {})
     whole = run.datasets[0]
-    dataset = whole if ask.limit_examples is None else limited(whole, ask.limit_examples)
+    dataset = whole if limit_examples is None else limited(whole, limit_examples)
     # What the run was made on, wherever it lies now.
-    opened = open_model(file, imports=ask.imports, loaded={repr(source): dataset})
-    arguments = data_arguments(whole) if ask.moved else []
-    if ask.limit_examples is not None:
-        arguments += ["--limit-examples", str(ask.limit_examples)]
-    for name in ask.imports:
+    opened = open_model(file, imports=imports, loaded={repr(source): dataset})
+    arguments = data_arguments(whole) if moved else []
+    if limit_examples is not None:
+        arguments += ["--limit-examples", str(limit_examples)]
+    for name in imports:
         arguments += ["--import", name]
-    probing = Probing(file, opened, metadata, ask.part, ask.seed, tuple(arguments), ask.say)
+    probing = Probing(file, opened, metadata, replace(asked, arguments=tuple(arguments)))
     remark = Finding("which_model", f"Model: {escape(f'{file.name}, of {run.remark}')}", str(file))
     return tuple(
         replace(one, report=replace(one.report, findings=(remark, *one.report.findings)))
-        for one in model_chapters(probing, what)
+        for one in model_chapters(probing)
     )
 
 
@@ -273,19 +289,24 @@ def run_page(run: RunFolder, chapters: Sequence[Chapter] = (), *, command: str) 
         command: The command line that makes the page.
     """
     models = run.folder / MODELS
-    swept = run.described["command"] == "sweep"
     again = run_again_command(
         run.described,
         run.datasets[0],
-        with_models=swept and models.is_dir(),
+        with_models=run.described["command"] == "sweep" and models.is_dir(),
         own_data=run.own_data,
     )
-    facts: Facts = run_facts(run.folder, run.described, run.runs, run.wanted, again)
+    name = run.described["command"]
+    resume = resume_command(name, run.folder)
+    commands = [("made anew by", again), ("gone on with by", "" if run.complete else resume)]
+    if run.complete and name != "tune":
+        commands.append(("printed again by", resume))
+    facts: Facts = run_facts(run.folder, run.described, run.runs, run.wanted, commands)
     facts.append(("model", f"{run.model}, of {run.remark}" if run.model else run.remark))
+    told = replace(run.chapter, pictures=captioned(name, run.draw()))
     return Page(
         title=run.folder.resolve().name,
         facts=facts_table(facts),
-        chapters=(run.chapter, *chapters),
+        chapters=(told, *chapters),
         command=command,
         made_by=made_by(),
     )

@@ -89,6 +89,15 @@ def resume_command(command: str, run_dir: Path) -> str:
     return shlex.join(["rnnprobe", command, "--run-dir", str(run_dir), "--resume"])
 
 
+def unreadable_findings(number: int) -> list[Finding]:
+    """Say that lines of a run folder are no results; nothing where all are."""
+    if not number:
+        return []
+    lines = counted(number, "line")
+    sentence = f"The run folder has {lines} that cannot be read; their runs count as not made"
+    return [Finding("unreadable", sentence, number)]
+
+
 def repeats_findings(num_distinct: int, total: int) -> list[Finding]:
     """Say that some examples are no evidence of their own; nothing where all inputs differ.
 

@@ -44,6 +44,7 @@ class ChapterView(NamedTuple):
     identity: str
     title: str
     command: str
+    lead: str
     caption: Markup
     headline: Markup | None
     shown: tuple[TableView, ...]
@@ -128,12 +129,13 @@ def _chapter(chapter: Chapter, identity: str, tables: Tables) -> ChapterView:
         identity,
         title,
         printable(chapter.command),
+        chapter.lead,
         inline(report.caption),
-        _headline(chapter),
+        None if chapter.main_finding is None else sentence(chapter.main_finding.sentence),
         shown,
         tuple(sentence(finding.sentence) for finding in report.findings),
         sweep,
-        not left_to and not first.rows,
+        not left_to and not first.rows and bool(first.columns),
         tuple(_titled(report.tables, report, tables)),
         _pictures(chapter, ""),
         tuple(_sections(chapter, identity, tables)),
@@ -162,14 +164,3 @@ def _sections(chapter: Chapter, identity: str, tables: Tables) -> Iterator[Secti
             blocks(section.note),
             len(section.note) > _LONG_NOTE,
         )
-
-
-def _headline(chapter: Chapter) -> Markup | None:
-    """Return the finding that the top of the page repeats, None where nothing was found."""
-    report = chapter.report
-    findings = [*report.findings, *(one for part in report.sections for one in part.findings)]
-    if chapter.headline:
-        findings = [finding for finding in findings if finding.key == chapter.headline]
-        if not findings:
-            raise ValueError(f"No finding {chapter.headline!r} in '{chapter.title}'.")
-    return sentence(findings[0].sentence) if findings else None

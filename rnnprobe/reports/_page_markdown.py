@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rnnprobe import __version__
@@ -20,15 +20,30 @@ def render(page: Page, pictures: Mapping[str, str]) -> str:
     if pictures and twice:
         raise ValueError(f"Two chapters have a picture {', '.join(map(repr, twice))}.")
     parts = [f"<!-- Written by rnnprobe {__version__} -->", f"# {escape(page.title)}"]
-    parts += [_fenced(page.command), markdown_table(page.facts)]
+    parts += _in_short(page.chapters)
+    parts += ["This page:", _fenced(page.command), markdown_table(page.facts)]
     for chapter in page.chapters:
         parts += _chapter(chapter, pictures)
     return "\n\n".join([*parts, f"_{page.made_by}_"]) + "\n"
 
 
+def _in_short(chapters: Sequence[Chapter]) -> Iterator[str]:
+    """Yield what the top of the page repeats of each chapter."""
+    if not chapters:
+        return
+    yield "**In short**"
+    lines = []
+    for chapter in chapters:
+        found = chapter.main_finding
+        said = "" if found is None else f": {found.sentence}"
+        lines.append(f"- **{escape(chapter.title)}**{said}")
+    yield "\n".join(lines)
+
+
 def _chapter(chapter: Chapter, pictures: Mapping[str, str]) -> Iterator[str]:
     yield f"## {escape(chapter.title)}"
     if chapter.command:
+        yield f"{chapter.lead}:"
         yield _fenced(chapter.command)
     # The page says once, in its last line, what it was made by.
     yield to_markdown(chapter.report).removesuffix(f"_{chapter.report.made_by}_\n").rstrip("\n")

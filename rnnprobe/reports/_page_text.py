@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
 
+from rnnprobe import _text
+
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.rules_inline import StateInline
@@ -23,11 +25,7 @@ def printable(text: str) -> str:
         >>> printable("a\nb \u202e")
         'a b \\u202e'
     """
-    return _visible(text.replace("\n", " "))
-
-
-def _visible(text: str) -> str:
-    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+    return _text.printable(text.replace("\n", " "))
 
 
 def inline(text: str) -> Markup:
@@ -59,7 +57,7 @@ def sentence(text: str) -> Markup:
 
 def blocks(text: str) -> Markup:
     """Return Markdown of several paragraphs as HTML."""
-    return Markup(_parser().render(_visible(text)))  # noqa: S704 - the parser escapes
+    return Markup(_parser().render(_text.printable(text, keep="\n")))  # noqa: S704 - the parser escapes
 
 
 @cache

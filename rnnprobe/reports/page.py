@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from rnnprobe.table import Report, Table
+from rnnprobe.table import Finding, Report, Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,11 +37,13 @@ class Chapter:
 
     Args:
         title: Plain text, like `What it gets wrong`.
-        command: The command line that prints this chapter alone; empty where there is none.
+        command: The command line that prints this chapter alone, or with `resumes` goes on with
+            the run that it is of; empty where there is none.
         report: What it prints.
         pictures: By file name, without the folder; a name is used once on a page.
         sweep: Of a sweep, what the sortable heatmap is made of; `report` is its `sweep_report`.
         headline: The key of the finding that the top of the page repeats; empty: the first.
+        resumes: Whether `command` trains what the run still lacks.
     """
 
     title: str
@@ -50,6 +52,27 @@ class Chapter:
     pictures: Mapping[str, Picture] = field(default_factory=dict)
     sweep: SweepResult | None = None
     headline: str = ""
+    resumes: bool = False
+
+    @property
+    def lead(self) -> str:
+        """What stands before the command."""
+        return "Goes on with this run" if self.resumes else "This chapter alone"
+
+    @property
+    def main_finding(self) -> Finding | None:
+        """What the top of the page repeats; None where nothing was found.
+
+        Raises:
+            ValueError: The report has no finding of the key `headline`.
+        """
+        report = self.report
+        findings = [*report.findings, *(one for part in report.sections for one in part.findings)]
+        if self.headline:
+            findings = [finding for finding in findings if finding.key == self.headline]
+            if not findings:
+                raise ValueError(f"No finding {self.headline!r} in '{self.title}'.")
+        return findings[0] if findings else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +117,8 @@ def page_markdown(page: Page, pictures: Mapping[str, str] | None = None) -> str:
             None: no pictures.
 
     Raises:
-        ValueError: Two chapters have a picture of one name, so that a path would be of either.
+        ValueError: Two chapters have a picture of one name, so that a path would be of either; or
+            a headline that the report of its chapter does not have.
     """
     from rnnprobe.reports._page_markdown import render
 

@@ -13,6 +13,7 @@ from rnnprobe.reports._common import (
     data_phrase,
     resume_command,
     train_command,
+    unreadable_findings,
 )
 from rnnprobe.reports._pivot import (
     TITLES,
@@ -148,6 +149,7 @@ def _progress_findings(result: SweepResult) -> list[Finding]:
         if result.run_dir is not None:
             sentence += f"; `{resume_command('sweep', result.run_dir)}` makes them"
         findings.append(Finding("missing", sentence, missing))
+    findings += unreadable_findings(result.unreadable)
     dead = [run for run in made if not run.finished]
     if dead:
         reasons = {r: sum(run.reason == r for run in dead) for r in {run.reason for run in dead}}
@@ -166,14 +168,8 @@ def _best_findings(
     best_of = ""
     if candidates > 1:
         best_of = f", the best of {candidates} cells, so this figure is optimistic"
-    findings = [
-        Finding(
-            "best",
-            f"Best on validation: {phrase}, accuracy {_measured(best, METRIC)}{best_of}",
-            _value(best),
-        ),
-        _test_finding(best, dataset),
-    ]
+    said = f"Best on validation: {phrase}, accuracy {_measured(best, METRIC)}{best_of}"
+    findings = [Finding("best", said, _value(best)), _test_finding(best, dataset)]
     if result.confirmed:
         findings.append(_confirmation_finding(result))
     if candidates > 1:

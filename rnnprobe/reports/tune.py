@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from rnnprobe._versions import made_by
 from rnnprobe.records import SequenceDataset
-from rnnprobe.reports._common import accuracy_finding, data_phrase, resume_command, train_command
+from rnnprobe.reports._common import (
+    accuracy_finding,
+    data_phrase,
+    resume_command,
+    train_command,
+    unreadable_findings,
+)
 from rnnprobe.search.space import AXES, value_text
 from rnnprobe.table import Column, Finding, Report, Table, escape
 
@@ -37,8 +43,11 @@ def tune_report(
         model_file: Where the best model was saved; None where it was not.
     """
     findings = []
-    if len(result.trials) < result.budget or result.test is None:
+    if result.over and result.test is None:
+        findings.append(_untested_finding(result))
+    elif len(result.trials) < result.budget or result.test is None:
         findings.append(_missing_finding(result))
+    findings += unreadable_findings(result.unreadable)
     findings += _best_findings(result)
     findings += [
         Finding("space", f"Space: {escape(_space_phrase(result))}", result.space.values),
@@ -75,6 +84,15 @@ def _missing_finding(result: TuneResult) -> Finding:
     if result.run_dir is not None:
         sentence += f"; `{resume_command('tune', result.run_dir)}` {goes_on}"
     return Finding("missing", sentence, missing)
+
+
+def _untested_finding(result: TuneResult) -> Finding:
+    """Say what the folder of a search that is over does not hold."""
+    sentence = (
+        f"Complete: {len(result.trials)} of {result.budget} configurations were tried; the run "
+        "folder keeps no test result of the best, which is printed when a search ends"
+    )
+    return Finding("untested", sentence, None)
 
 
 def _best_findings(result: TuneResult) -> list[Finding]:

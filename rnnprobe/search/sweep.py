@@ -14,7 +14,7 @@ from rnnprobe.records import SequenceDataset
 from rnnprobe.search.results import CONFIRMED_CELLS, CellRun, SweepResult, cell_key
 from rnnprobe.search.runs import Entry, open_runs
 from rnnprobe.search.space import AXES, Configuration, SearchSpace, to_specs
-from rnnprobe.search.task import Execution, TrialTask, experiment, file_name
+from rnnprobe.search.task import Execution, TrialTask, damaged_run, experiment, file_name
 from rnnprobe.specs import Run, TrainSpec, check_trainable
 
 SETTINGS = ("epochs", "steps", "early_stopping", "class_weights", "checkpoints")
@@ -90,7 +90,7 @@ def load_sweep(run_dir: str | Path) -> SweepResult:
     """Return what a run folder holds of a sweep, whole or not.
 
     Raises:
-        OutputError: It is no run folder of a sweep.
+        OutputError: It is no run folder of a sweep, or was damaged.
 
     Example:
         >>> import rnnprobe
@@ -102,7 +102,10 @@ def load_sweep(run_dir: str | Path) -> SweepResult:
     if described is None or described["command"] != "sweep":
         raise OutputError(f"'{folder}' is no run folder of a sweep.")
     entries, unreadable = read_results(folder)
-    plan = Plan.of(described)
+    try:
+        plan = Plan.of(described)
+    except (KeyError, TypeError, ValueError) as exc:
+        raise damaged_run(folder, exc) from exc
     done = {entry["key"]: entry for entry in entries}
     return replace(plan.result(done, folder), unreadable=unreadable)
 

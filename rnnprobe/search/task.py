@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnnprobe._versions import versions
+from rnnprobe.errors import OutputError
+from rnnprobe.journal import EXPERIMENT
 from rnnprobe.records import SequenceDataset
 from rnnprobe.search._shared import SharedDataset
 from rnnprobe.search.limits import automatic_workers, available_memory, check_memory_limit
@@ -260,6 +262,14 @@ def experiment(
         "wanted": dict(wanted or {}),
         "source": dict(dataset.source),
     }
+
+
+def damaged_run(folder: Path, exc: Exception) -> OutputError:
+    """Return the error for a run folder that says what no run could be."""
+    return OutputError(
+        f"Cannot read '{folder / EXPERIMENT}': {type(exc).__name__} {exc}; it was damaged, or "
+        "written by another version of rnnprobe."
+    )
 
 
 @contextlib.contextmanager

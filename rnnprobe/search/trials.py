@@ -60,6 +60,8 @@ class TuneResult:
         run_dir: Where the results are kept, or None.
         model: The best trial's; None where the search is not over.
         test: That model on the test part, which chose nothing; None as before.
+        over: Whether nothing is left to train.
+        unreadable: How many lines of `results.jsonl` were no results.
     """
 
     trials: tuple[Trial, ...]
@@ -72,6 +74,8 @@ class TuneResult:
     run_dir: Path | None = None
     model: keras.Model | None = None
     test: Evaluation | None = None
+    over: bool = False
+    unreadable: int = 0
 
     @property
     def best(self) -> Trial | None:

@@ -23,6 +23,7 @@ from rnnprobe.search.space import AXES, SearchSpace, to_specs
 from rnnprobe.search.task import (
     Execution,
     TrialTask,
+    damaged_run,
     experiment,
     folder_for_data,
     outcome_entry,
@@ -98,14 +99,21 @@ def tune(
             shutil.rmtree(folder / STATES)
     test = evaluate(training.model, dataset.test, result.best.run.train.loss)
     seconds = time.perf_counter() - started
-    return replace(result, model=training.model, test=test, seconds=seconds)
+    return replace(
+        result,
+        model=training.model,
+        test=test,
+        seconds=seconds,
+        over=True,
+        unreadable=journal.unreadable,
+    )
 
 
 def load_tune(run_dir: str | Path) -> TuneResult:
     """Return what a run folder holds of a search, whole or not, without a model.
 
     Raises:
-        OutputError: It is no run folder of a search.
+        OutputError: It is no run folder of a search, or was damaged.
 
     Example:
         >>> import rnnprobe
@@ -116,13 +124,16 @@ def load_tune(run_dir: str | Path) -> TuneResult:
     described = read_experiment(folder)
     if described is None or described["command"] != "tune":
         raise OutputError(f"'{folder}' is no run folder of a search.")
-    fixed = described["fixed"]
-    settings = fixed["settings"]
-    space = SearchSpace.for_tuning(**fixed["axes"])
-    wanted = Wanted(
-        space, settings["tuner"], settings["trials"], settings["epochs"], fixed["seed"], 1
-    )
-    return wanted.result(read_results(folder)[0], folder)
+    entries, unreadable = read_results(folder)
+    try:
+        wanted = Wanted.of(described["fixed"])
+    except (KeyError, TypeError, ValueError) as exc:
+        raise damaged_run(folder, exc) from exc
+    result = wanted.result(entries, folder)
+    # States of trials are kept until the best one was trained to its end.
+    left = unreadable or (folder / STATES).exists()
+    over = len(result.trials) == result.budget and not left
+    return replace(result, over=over, unreadable=unreadable)
 
 
 @dataclass(frozen=True)
@@ -134,7 +145,7 @@ class Wanted:
     trials: int
     epochs: int
     seed: int
-    workers: int
+    workers: int = 1
 
     def __post_init__(self) -> None:
         if self.tuner not in TUNERS:
@@ -143,6 +154,12 @@ class Wanted:
             value = getattr(self, name)
             if value < least:
                 raise ValueError(f"`{name} >= {least}` must hold, but got {name}={value}.")
+
+    @classmethod
+    def of(cls, fixed: Mapping[str, Any]) -> Wanted:
+        """Return what a run folder's description fixes, as `experiment` wrote it."""
+        settings, space = fixed["settings"], SearchSpace.for_tuning(**fixed["axes"])
+        return cls(space, settings["tuner"], settings["trials"], settings["epochs"], fixed["seed"])
 
     @property
     def budget(self) -> int:

@@ -139,7 +139,7 @@ def test_tokens_are_attacked_by_replacements(cli: Cli, tmp_path: Path) -> None:
     assert "single replacements in" in done.out and "| put in" in done.out
     for options, why in (
         (["--attack", "pgd"], "The attack 'pgd' changes values, but 'lists' has tokens"),
-        (["--norm", "l2"], "--norm is for values"),
+        (["--norm", "l2"], "A norm is for values"),
         (["--epsilon", "0.5"], "give whole numbers like 1"),
         (["--timesteps", "1"], "--timesteps is for values"),
     ):

@@ -310,7 +310,7 @@ def bad_command_lines() -> list[tuple[str, str]]:
         ("tune --trials 0", "x>=1"),
         ("tune --model-out model.h5", "ends with .keras"),
         ("tune --model-out no/model.keras", "there is no folder 'no'"),
-        ("tune --data nothing.npz", "A path must exist"),
+        ("tune --data nothing.npz", "There is no such file"),
         ("tune --data mnist5k", "Did you mean 'mnist-5k'"),
         ("train --units 3,4", "--units takes one value here"),
         ("train --epochs 1 --steps 1", "not both"),
@@ -337,7 +337,7 @@ def bad_command_lines() -> list[tuple[str, str]]:
         ("confusions --predictions missing.npz", "no predictions file"),
         ("confusions --predictions p.npz --data mnist", "name no data or model beside"),
         ("data", "Usage"),
-        ("data check missing.csv", "A path must exist"),
+        ("data check missing.csv", "There is no such file"),
     ]
 
 

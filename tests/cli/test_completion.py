@@ -62,6 +62,7 @@ def test_commands_experiments_data_sets_and_names_are_proposed() -> None:
     assert proposed("reproduce ") == list(EXPERIMENTS)
     for line in ("train --data ", "data check ", "worker host:1 --data ", "reproduce --data "):
         assert proposed(line) == [*SUMMARIES, "runs/", "x.npz", "y.csv"], line
+    assert proposed("predict a.keras ") == [*SUMMARIES, "notes.txt", "runs/", "x.npz", "y.csv"]
     assert proposed("attack a.keras --attack ") == list(ATTACKS)
     assert proposed("train --cell l") == ["lstm"]
     assert proposed("tune --optimizer ") == list(OPTIMIZERS)

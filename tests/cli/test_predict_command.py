@@ -15,6 +15,7 @@ from keras import layers
 from PIL import Image
 
 from rnnprobe import KerasClassifier, load_dataset, load_model
+from rnnprobe._archive import add_metadata, read_metadata
 
 
 def rows(text: str) -> list[dict[str, str]]:
@@ -188,9 +189,83 @@ def test_csv_of_measurements_has_the_columns_that_the_model_knows(cli: Cli) -> N
     without = cli("predict", "model.keras", "bare.csv")
     np.testing.assert_array_equal(probabilities(without.out), probabilities(labelled.out))
     assert "true" not in rows(without.out)[0]
+    assert without.err == "bare.csv: each step is read as 2 values: a, b\n"
+    turned = [",".join((*line.split(",")[:2], *line.split(",")[:2:-1])) for line in lines]
+    Path("turned.csv").write_text("\n".join(turned) + "\n")
+    again = cli("predict", "model.keras", "turned.csv")
+    np.testing.assert_array_equal(probabilities(again.out), probabilities(labelled.out))
+    renamed = "\n".join(lines).replace("sort", "kind", 1)
+    Path("renamed.csv").write_text(renamed + "\n")
+    other = cli("predict", "model.keras", "renamed.csv", "--label-column", "kind")
+    assert other.status == 0, other.err
+    assert other.out == labelled.out
     refused = cli("predict", "model.keras", "bare.csv", *columns)
     assert refused.status == 2
     assert "no column 'sort'" in refused.err
+
+
+def write_wide(path: str, names: str, label: str = "label") -> None:
+    """Write ten examples; the value of a column depends on its name alone, and on the row."""
+    lines = [",".join([*names, label] if label else names)]
+    for row in range(30):
+        values = [f"{(ord(name) - 97) * 0.3 + row % 2 - 0.01 * row:.3f}" for name in names]
+        lines.append(",".join([*values, "yn"[row % 2]] if label else values))
+    Path(path).write_text("\n".join(lines) + "\n")
+
+
+def test_columns_are_put_in_the_order_of_the_training(cli: Cli) -> None:
+    write_wide("train.csv", "abc")
+    done = cli("train", "--cell", "gru", "--units", 3, "--epochs", 1, "--data", "train.csv", "-q")
+    assert done.status == 0, done.err
+    write_wide("right.csv", "abc", label="")
+    write_wide("moved.csv", "cab", label="")
+    write_wide("labelled.csv", "bca")
+    right, moved, labelled, cut = (
+        cli("predict", "model.keras", *arguments)
+        for arguments in (["right.csv"], ["moved.csv"], ["labelled.csv"],
+                          ["labelled.csv", "--split", "test"])
+    )  # fmt: skip
+    assert right.err == "right.csv: each row is read as a series of 3 steps: a, b, c\n"
+    assert moved.err == "moved.csv: each row is read as a series of 3 steps: a, b, c\n"
+    np.testing.assert_array_equal(probabilities(moved.out), probabilities(right.out))
+    np.testing.assert_array_equal(probabilities(labelled.out), probabilities(right.out))
+    own = cli("predict", "model.keras", "train.csv", "--split", "test")
+    np.testing.assert_array_equal(probabilities(cut.out), probabilities(own.out))
+    matrices = [
+        cli("confusions", "model.keras", *more, "-q", "--format", "json")
+        for more in ([], ["--data", "labelled.csv"])
+    ]
+    first, second = (json.loads(one.out)["findings"]["accuracy"] for one in matrices)
+    assert first == second
+    write_wide("other.csv", "abd", label="")
+    refused = cli("predict", "model.keras", "other.csv")
+    assert refused.status == 2
+    assert refused.err.count("\n") == 1
+    assert (
+        "'other.csv' has no column 'c', but the model was trained on the columns 'a', 'b', 'c'"
+        in refused.err
+    )
+    write_wide("more.csv", "abcd", label="")
+    assert "has a column 'd', but the model" in cli("predict", "model.keras", "more.csv").err
+
+
+def test_a_model_that_keeps_no_columns_says_how_they_are_read(cli: Cli) -> None:
+    write_wide("train.csv", "abc")
+    assert cli("train", "--cell", "gru", "--units", 3, "--epochs", 1, "--data", "train.csv",
+               "--model-out", "new.keras", "-q").status == 0  # fmt: skip
+    known = read_metadata(Path("new.keras")) or {}
+    assert known["data"].pop("values") == ["a", "b", "c"]
+    damaged = {**known, "data": {**known["data"], "columns": {"colour": "red"}}}
+    for name, metadata in (("old.keras", known), ("damaged.keras", damaged)):
+        keras.models.load_model("new.keras", compile=False).save(name)
+        add_metadata(Path(name), {n: v for n, v in metadata.items() if n != "schema"})
+    write_wide("moved.csv", "cab", label="")
+    done = cli("predict", "old.keras", "moved.csv")
+    assert done.status == 0, done.err
+    assert done.err == "moved.csv: each row is read as a series of 3 steps: c, a, b\n"
+    refused = cli("predict", "damaged.keras", "moved.csv")
+    assert refused.status == 2
+    assert "says the column 'colour' of its data, which means nothing" in refused.err
 
 
 @pytest.mark.parametrize("head", ["softmax", "sigmoid", "logits"])

@@ -27,7 +27,7 @@ from rnnprobe.experiments._shapes import SHAPES, Shape
 from rnnprobe.journal import Journal
 from rnnprobe.search.sweep import Plan
 from rnnprobe.search.task import MODELS
-from rnnprobe.search.tuner import Wanted
+from rnnprobe.search.tuner import STATES, Wanted
 from rnnprobe.specs import Run, specs_from_dict
 
 TINY = Experiment(
@@ -46,12 +46,15 @@ TINY = Experiment(
 )
 
 
-def chapters(text: str) -> dict[str, tuple[str, str]]:
-    """Return of each chapter its command and the text below it, by its heading."""
+ALONE, GOES_ON = "This chapter alone", "Goes on with this run"
+
+
+def chapters(text: str, lead: str = ALONE) -> dict[str, tuple[str, str]]:
+    """Return of each chapter the command that has this lead and the text below, by its heading."""
     found = {}
     for part in re.split(r"^## ", text, flags=re.M)[1:]:
         heading, _, rest = part.partition("\n")
-        fenced = re.match(r"\n```sh\n(.*)\n```\n", rest)
+        fenced = re.match(rf"\n{lead}:\n\n```sh\n(.*)\n```\n", rest)
         body = rest[fenced.end() :] if fenced else rest
         found[heading] = (fenced[1] if fenced else "", body.strip())
     return found
@@ -59,9 +62,22 @@ def chapters(text: str) -> dict[str, tuple[str, str]]:
 
 def without_seconds(text: str) -> str:
     """Return a report as it is however long it took, without its last line and links."""
-    lines = (re.sub(r"\|\s+[\d.]+ \|$", "|", line) for line in text.strip().splitlines())
-    kept = (line for line in lines if not line.startswith(("_Made by", "![")))
-    return re.sub(r"[ -]+", " ", "\n".join(kept)).strip()
+    kept: list[str] = []
+    timed: list[int] = []
+    for line in text.strip().splitlines():
+        if not line.startswith("|"):
+            kept += [] if line.startswith(("_Made by", "![")) else [line]
+            timed = []
+        elif not re.fullmatch(r"[|:-]+", line):
+            cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+            timed = timed or [n for n, cell in enumerate(cells) if cell == "seconds"] or [-1]
+            kept.append(" | ".join(cell for n, cell in enumerate(cells) if n not in timed))
+    return "\n".join(kept).strip()
+
+
+def test_only_columns_of_seconds_are_taken_out() -> None:
+    table = "|   n |   seconds | to - from |\n|----:|----------:|:---|\n|  -1 | 2.5 | a\\|b |"
+    assert without_seconds(f"A-b\n\n{table}\n\n_Made by x_") == ("A-b\n\nn | to - from\n-1 | a\\|b")
 
 
 def facts(text: str) -> dict[str, str]:
@@ -107,15 +123,20 @@ def test_the_training_of_a_model_is_told_from_its_file(
     cli: Cli, page: Path, saved_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = (page / "p.md").read_text("utf-8")
-    command, body = chapters(text)["How it was trained"]
+    alone, body = chapters(text)["How it was trained"]
+    assert alone == ""
+    command = facts(text)["trained again by"]
+    assert " --model-out again.keras " in command
     monkeypatch.chdir(page)  # the paths of a page are those from where it was made
-    again = cli(*shlex.split(command)[1:], "-q", "--model-out", tmp_path / "again.keras")
+    before = saved_model.read_bytes()
+    again = cli(*shlex.split(command)[1:], "-q")
     assert again.status == 0, again.err
+    assert (page / "again.keras").exists()
+    assert saved_model.read_bytes() == before
     trained, kept = saved_model.with_suffix(".md").read_text("utf-8"), without_seconds(body)
     for line in without_seconds(again.out).splitlines():
         assert "Model: " in line or line in kept
     assert without_seconds(trained).splitlines()[0] in kept
-    assert facts(text)["trained again by"] == command
     assert facts(text)["seed"] == "0"
 
 
@@ -177,7 +198,9 @@ def test_what_cannot_be_told_is_a_sentence_and_no_failure(cli: Cli) -> None:
     found = chapters(done.out)
     assert next(iter(found)) == "What it gets wrong"
     attacked = found["How easily it is fooled"][1]
+    assert attacked.startswith("**Attack** of never.keras could not be made\n\n- The model gets")
     assert re.search(r"- The model gets none of \d+ examples right", attacked)
+    assert "- **How easily it is fooled**: The model gets none" in done.out
     assert "The model has no recurrent layer." in found["What happens inside"][1]
     assert "the file does not say how" in facts(done.out)["trained by"]
 
@@ -200,6 +223,68 @@ def test_a_hardened_or_earlier_model_has_no_curves(
         else:
             assert told["hardened"] == "with pgd, schedule (epochs 2, seed 5)"
             assert "trained again by" not in told
+
+
+def with_metadata(source: Path, path: Path, metadata: Mapping[str, Any]) -> Path:
+    """Save the model again with other metadata."""
+    keras.models.load_model(source, compile=False).save(path)
+    add_metadata(path, {n: v for n, v in metadata.items() if n != "schema"})
+    return path
+
+
+def test_damaged_metadata_end_in_a_sentence(cli: Cli, saved_model: Path, tmp_path: Path) -> None:
+    known = read_metadata(saved_model) or {}
+    metrics, ask = known["metrics"], ("--what", "confusions", "-q")
+    for number, (changed, said) in enumerate(
+        (
+            (
+                {"metrics": {**metrics, "test_accuracy": 5}},
+                "'metrics.test_accuracy' is 5, expected",
+            ),
+            ({"metrics": {**metrics, "test_accuracy": float("nan")}}, "'metrics.*' is nan"),
+            ({"metrics": {**metrics, "epoch": 1.5}}, "'metrics.epoch' is 1.5, expected a whole"),
+            ({"history": [1]}, "'history' is [1], expected dict"),
+            ({"preprocessing": [1]}, "'preprocessing.*' is 1, expected str"),
+            (
+                {"model": {**known["model"], "colour": 1}},
+                "settings that this version of rnnprobe does not know ('colour')",
+            ),
+        )
+    ):
+        path = with_metadata(saved_model, tmp_path / f"{number}.keras", {**known, **changed})
+        done = cli("report", path, *ask)
+        assert (done.status, done.out) == (1, ""), changed
+        assert said in done.err
+        assert done.err.count("\n") == 1
+    for number, changed in enumerate(({"test_loss": None}, {"test_correct": 999})):
+        told = {n: v for n, v in {**metrics, **changed}.items() if v is not None}
+        path = with_metadata(saved_model, tmp_path / f"m{number}.keras", {**known, "metrics": told})
+        done = cli("report", path, *ask)
+        assert done.status == 0, done.err
+        assert re.search(r"- Test: what the file tells does not fit its \d+ examples", done.out)
+
+
+def test_a_model_that_says_little_is_opened_with_its_data_named(
+    cli: Cli, saved_model: Path, values_npz: Path, tmp_path: Path
+) -> None:
+    path = with_metadata(saved_model, tmp_path / "little.keras", {"remark": "mine"})
+    done = cli("report", path, "--data", values_npz, "--what", "confusions", "-q")
+    assert done.status == 0, done.err
+    refused = cli("report", path)
+    assert refused.status == 2
+    assert "does not say which data it was trained on; name it by --data" in refused.err
+
+
+def test_what_runs_is_told_before_it(saved_model: Path) -> None:
+    from rnnprobe.opening import open_model
+    from rnnprobe.reports._chapters import Asked, Probing, model_chapters
+
+    begun: list[str] = []
+    asked = Asked(("attack", "confusions"), begin=begun.append)
+    model_chapters(Probing(saved_model, open_model(saved_model, limit_examples=20), None, asked))
+    assert begun[:2] == ["confusions", "attack"]
+    assert begun[2].startswith("attack: fgsm, linf ")
+    assert any(piece.endswith("checks of the attacks") for piece in begun)
 
 
 def test_bad_input_is_one_line_before_the_work(cli: Cli, saved_model: Path, tmp_path: Path) -> None:
@@ -289,7 +374,13 @@ def test_a_sweep_is_told_with_the_model_of_its_best_cell(
     made = told["made anew by"]
     assert made.startswith("rnnprobe sweep --cell gru --units 8,9 --epochs 2 --repeats 2 --data ")
     assert made.endswith("values.npz --save-models")
-    assert "0.7000 ± 0.1414" in Path("p.html").read_text("utf-8")
+    html = Path("p.html").read_text("utf-8")
+    assert "0.7000 ± 0.1414" in html
+    # The heatmap is a table there.
+    assert "<figcaption>Mean validation accuracy of each cell" not in html
+    assert "<figcaption>Validation accuracy after each epoch" in html
+    assert told["printed again by"] == "rnnprobe sweep --run-dir run --resume"
+    assert "gone on with by" not in told
 
 
 def test_an_interrupted_sweep_gives_its_table_so_far(
@@ -303,10 +394,57 @@ def test_an_interrupted_sweep_gives_its_table_so_far(
     assert done.status == 0, done.err
     assert everything(tmp_path / "run") == before
     assert facts(done.out)["runs"] == "1 of 4 made, 1 finished"
-    assert "`rnnprobe sweep --run-dir run --resume`" in done.out
-    refused = cli("report", "run", "--what", "attack")
+    assert facts(done.out)["gone on with by"] == "rnnprobe sweep --run-dir run --resume"
+    assert "printed again by" not in facts(done.out)
+    [(command, _)] = chapters(done.out, GOES_ON).values()
+    assert command == "rnnprobe sweep --run-dir run --resume"
+    assert "- The run folder has 1 line that cannot be read" in done.out
+
+
+def test_options_of_models_are_refused_where_there_are_none(
+    cli: Cli,
+    dataset: SequenceDataset,
+    saved_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write_sweep(tmp_path / "run", dataset, saved_model, 1)
+    refused = cli("report", "run", "--what", "attack", "--plots", "pictures")
     assert refused.status == 2
     assert "'run' keeps no model to probe; leave out --what" in refused.err
+    (tmp_path / "settings.toml").write_text("[report]\nseed = 3\n")
+    refused = cli("report", "run", "--config", "settings.toml")
+    assert refused.status == 2
+    assert "leave out --seed" in refused.err
+    monkeypatch.setenv("RNNPROBE_REPORT_SPLIT", "train")
+    assert "leave out --split" in cli("report", "run").err
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        ("fixed.axes.colour", ["red"]),
+        ("fixed.axes.units", [0]),
+        ("wanted.repeats", 0),
+        ("fixed.settings.steps", -1),
+    ],
+)
+def test_a_run_folder_that_says_what_cannot_be_is_refused_in_a_line(
+    cli: Cli, dataset: SequenceDataset, saved_model: Path, tmp_path: Path, where: str, value: Any
+) -> None:
+    write_sweep(tmp_path / "run", dataset, saved_model, 1)
+    path = tmp_path / "run" / "experiment.json"
+    described = json.loads(path.read_text())
+    *parents, last = where.split(".")
+    place = described
+    for name in parents:
+        place = place[name]
+    place[last] = value
+    path.write_text(json.dumps(described))
+    done = cli("report", "run")
+    assert done.status == 2
+    assert done.err.count("\n") == 1
+    assert "it was damaged, or written by another version of rnnprobe" in done.err
 
 
 def test_a_run_of_other_data_is_refused(
@@ -343,11 +481,26 @@ def test_a_search_is_told_by_its_trials(
     found = chapters(done.out)
     assert list(found) == ["What was searched"]
     assert "Best on validation: trial 2, accuracy 0.2000" in done.out
-    assert "All 2 configurations were begun; the best is not tested here" in done.out
+    assert "Complete: 2 of 2 configurations were tried; the run folder keeps no test" in done.out
+    assert "--resume" not in done.out
+    assert chapters(done.out)["What was searched"][0] == ""
+    results = tmp_path / "run" / "results.jsonl"
+    whole = results.read_bytes()
+    results.write_bytes(whole + b"{]\n")
+    damaged = cli("report", "run").out
+    assert "- The run folder has 1 line that cannot be read; their runs count as not" in damaged
+    assert "Complete" not in damaged
+    results.write_bytes(whole)
+    (tmp_path / "run" / STATES).mkdir()  # as it is while the search runs
+    running = cli("report", "run")
+    command, body = chapters(running.out, GOES_ON)["What was searched"]
+    assert command == "rnnprobe tune --run-dir run --resume"
+    assert f"`{command}` ends what is left, tests the best and saves its model" in body
     assert "![Validation accuracy of every trial after each epoch.](<p/tune-trials.png>)" in (
         done.out
     )
-    assert "--tuner random --trials 2 --epochs 2" in facts(done.out)["made anew by"]
+    made = facts(done.out)["made anew by"]
+    assert "--tuner random --trials 2 --epochs 2 --model-out again.keras " in made
 
 
 def test_a_reproduction_is_told_beside_what_was_published(

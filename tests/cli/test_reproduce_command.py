@@ -243,7 +243,7 @@ def test_limits_come_from_a_configuration_file(cli: Cli, values_npz: Path) -> No
         (["tiny", "--limit", "units<1"], "No cell of tiny meets 'units<1'; it has units [2, 3]"),
         (["tiny", "--seed", "4294967295", "--repeats", "2"], "`0 <= seed < 2**32` must hold"),
         (["tiny", "--repeats", "0"], "x>=1"),
-        (["tiny", "-q", "--data", "nothing.npz"], "A path must exist"),
+        (["tiny", "-q", "--data", "nothing.npz"], "There is no such file"),
         (["--resume"], "--resume needs --run-dir"),
         (["tiny", "--run-dir", "x", "--retry-dnf"], "--retry-dnf goes with --resume"),
         (["--resume", "--run-dir", "x"], "There is nothing to resume in 'x'; to begin there, name"),

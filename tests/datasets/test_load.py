@@ -239,7 +239,7 @@ def test_times_keep_their_precision(tmp_path: Path) -> None:
 
 
 def test_a_reshuffled_tf_data_is_refused() -> None:
-    shuffled = tf.data.Dataset.from_tensor_slices((X, Y)).shuffle(60)
+    shuffled = tf.data.Dataset.from_tensor_slices((X, Y)).shuffle(60, seed=1)
     with pytest.raises(DataError, match="another order the second time"):
         load_dataset(shuffled)
 

@@ -6,62 +6,20 @@ is needed to repeat each is kept in the folder `RNNPROBE_FUZZ_KEEP`, where that 
 
 from __future__ import annotations
 
-import contextlib
-import csv
-import faulthandler
-import io
-import itertools
-import json
 import os
 import re
 import shlex
 import shutil
-import signal
-import sys
-import tempfile
 import time
-import zipfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-SECONDS = 10.0
-"""Of processor time, which a loaded machine does not stretch; of wall time ten times as many."""
-
-OUTPUTS = ("-o", "--output", "--html", "--export", "--model-out")
-FOLDERS = ("--plots", "--run-dir")
-LINKS = {"link.md": "theirs.md", "dangling.md": "nowhere.md", "loop.md": "loop.md"}
-"""Symbolic links that every case finds."""
-
-_MARKS = ("This is a fault of rnnprobe", "Traceback (most recent call last)")
-_STATUSES = {0, 1, 2, 3}
-
-
-class TookTooLong(BaseException):  # no command's `except Exception` may catch it
-    """The watchdog's."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """One call of the command line.
-
-    Args:
-        arguments: After `rnnprobe`.
-        files: Content by name, written into the folder of the case before; None is a folder.
-        links: Symbolic links, target by name.
-        environment: Variables that are set meanwhile.
-        outputs: What may be written beside what the arguments name.
-        force: Whether `--force` is said elsewhere than in the arguments.
-    """
-
-    arguments: tuple[str, ...]
-    files: Mapping[str, bytes | None] = field(default_factory=dict)
-    links: Mapping[str, str] = field(default_factory=dict)
-    environment: Mapping[str, str] = field(default_factory=dict)
-    outputs: tuple[str, ...] = ()
-    force: bool = False
+from fuzz_calls import call, forget
+from fuzz_case import LINKS, Case
+from fuzz_judges import judge, judge_files
 
 
 @dataclass
@@ -99,20 +57,20 @@ class Bench:
         before = snapshot(folder)
         tally = self.tallies.setdefault(family, Tally())
         started = time.process_time()
-        status, out, err = _call(case, folder)
+        status, out, err = call(case, folder)
         seconds = time.process_time() - started
         tally.seconds += seconds
         tally.slowest = max(tally.slowest, seconds)
         tally.statuses[_outcome(status, err)] += 1
         reason = next((line for line in err.splitlines() if line.startswith("Error:")), "")
         tally.reasons[_signature(reason)[:90]] += bool(reason)
-        found = _judge(case, status, out, err)
-        found += _judge_files(case, folder, before, snapshot(folder), status)
+        found = judge(case, status, out, err)
+        found += judge_files(case, folder, before, snapshot(folder), status)
         for finding in found:
             kept = self._kept(family, case, folder, finding, err)
             tally.findings.setdefault(_signature(finding), []).append(f"{finding}\n    {kept}")
         shutil.rmtree(folder, ignore_errors=True)
-        _forget()
+        forget()
         return status
 
     def settle(self, family: str) -> None:
@@ -188,234 +146,10 @@ def _lay_out(
         path.symlink_to(target)
 
 
-def _call(case: Case, folder: Path) -> tuple[Any, str, str]:
-    """Return status, or what was raised, and what stood on stdout and stderr."""
-    from rnnprobe.cli import run
-
-    with (
-        contextlib.chdir(folder),
-        _environment(case.environment),
-        _captured() as captured,
-        _watched(),
-    ):
-        try:
-            status: Any = run(case.arguments)
-        except (Exception, TookTooLong, SystemExit) as exc:
-            status = exc
-    out, err = captured
-    return status, out, err
-
-
-@contextlib.contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    previous = dict(os.environ)
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(previous)
-
-
-@contextlib.contextmanager
-def _captured() -> Iterator[list[str]]:
-    """Capture the file descriptors themselves, with Python's own error handlers on them."""
-    texts: list[str] = []
-    streams = sys.stdout, sys.stderr
-    saved = [os.dup(1), os.dup(2)]
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        os.dup2(out.fileno(), 1)
-        os.dup2(err.fileno(), 2)
-        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
-        sys.stderr = open(  # noqa: SIM115
-            2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False
-        )
-        try:
-            yield texts
-        finally:
-            for stream in (sys.stdout, sys.stderr):
-                with contextlib.suppress(Exception):
-                    stream.flush()
-            sys.stdout, sys.stderr = streams
-            for place, descriptor in enumerate(saved, start=1):
-                os.dup2(descriptor, place)
-                os.close(descriptor)
-            for file in (out, err):
-                file.seek(0)
-                texts.append(file.read().decode("utf-8", "backslashreplace"))
-
-
-@contextlib.contextmanager
-def _watched() -> Iterator[None]:
-    """Raise after too much processor time, or wall time; dump the stack where even that hangs."""
-
-    def too_long(number: int, frame: Any) -> None:
-        del frame
-        raise TookTooLong("processor time" if number == signal.SIGPROF else "wall time")
-
-    previous = {s: signal.signal(s, too_long) for s in (signal.SIGPROF, signal.SIGALRM)}
-    signal.setitimer(signal.ITIMER_PROF, SECONDS)
-    signal.setitimer(signal.ITIMER_REAL, 10 * SECONDS)
-    faulthandler.dump_traceback_later(20 * SECONDS, exit=True)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        faulthandler.cancel_dump_traceback_later()
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-def _forget() -> None:
-    """Drop what Keras and user code that a case named left in this process."""
-    if "keras" in sys.modules:
-        import keras
-
-        keras.utils.clear_session(free_memory=False)
-
-
 def _outcome(status: Any, err: str) -> str:
     if status == 2 and re.search(r" See 'rnnprobe.*--help'\.$", err.rstrip()):
         return "2 at the options"
     return str(status) if isinstance(status, int) else type(status).__name__
-
-
-def _judge(case: Case, status: Any, out: str, err: str) -> list[str]:
-    found = []
-    if isinstance(status, BaseException):
-        return [f"raised {type(status).__name__}: {status}"]
-    if status not in _STATUSES:
-        found.append(f"status {status}")
-    verbose = sum(
-        argument.count("v") for argument in case.arguments if argument[:2] == "-v"
-    ) + case.arguments.count("--verbose")
-    for mark in _MARKS[: 1 if verbose > 1 else None]:
-        if mark in err:
-            line = next(line for line in reversed(err.splitlines()) if mark in line)
-            found.append(f"on stderr: {line}")
-    errors = sum(line.startswith("Error:") for line in err.splitlines())
-    failed_checks = status == 2 and case.arguments[:2] == ("data", "check") and "FAIL" in out
-    wanted = 1 if status in (1, 2) and not failed_checks else 0
-    if "rnnprobe" in err and status == 2 and not errors and err.startswith("Usage:"):
-        wanted = 0  # no arguments at all: the help
-    if "-o" in case.arguments and status == 2 and not errors:
-        wanted = 0  # the failed checks are in the file
-    if errors != wanted and not (verbose > 1):
-        found.append(f"{errors} lines begin with Error: on stderr, status {status}")
-    problem = None if "--help" in case.arguments or "-h" in case.arguments else _torn(out)
-    if problem:
-        found.append(f"stdout is not whole: {problem}")
-    return found
-
-
-def _torn(text: str) -> str | None:
-    """Return what is wrong with a report, which may be empty."""
-    if not text:
-        return None
-    if not text.endswith("\n"):
-        return f"it ends with {text[-40:]!r}"
-    if text.startswith("{"):
-        try:
-            json.loads(text, parse_constant=_refuse)
-        except ValueError as exc:
-            return f"no JSON: {exc}"
-        return None
-    last = text.rstrip().splitlines()[-1]
-    if text.startswith("<!doctype"):
-        return None if last == "<!-- Written by rnnprobe -->" else f"the last line is {last[:60]!r}"
-    if text.startswith(("**", "<!--")):
-        return None if last.startswith("_Made by rnnprobe") else f"the last line is {last[:60]!r}"
-    if text.startswith(("rnnprobe ", "Usage:")):
-        return None
-    rows = list(csv.reader(io.StringIO(text)))
-    uneven = len({len(row) for row in rows}) > 1
-    return f"CSV of uneven rows, beginning {text[:60]!r}" if uneven else None
-
-
-def _refuse(name: str) -> None:
-    raise ValueError(f"the number {name}")
-
-
-def _named(case: Case) -> tuple[set[str], set[str]]:
-    """Return the files, and the folders, that a case may write."""
-    given = {os.path.normpath(name) for name in case.outputs}
-    files, folders = set(given), {"rnnprobe-runs", *given}
-    arguments = case.arguments
-    for option, value in itertools.pairwise(arguments):
-        if option in OUTPUTS:
-            files.add(os.path.normpath(value))
-        if option in FOLDERS:
-            folders.add(os.path.normpath(value))
-    if arguments[:1] in (("train",), ("tune",)):
-        files.add("model.keras")
-    return files, folders
-
-
-def _judge_files(
-    case: Case,
-    folder: Path,
-    before: Mapping[str, tuple[str, bytes]],
-    after: Mapping[str, tuple[str, bytes]],
-    status: Any,
-) -> list[str]:
-    found = []
-    files, folders = _named(case)
-    force = case.force or "--force" in case.arguments
-
-    def may_write(name: str) -> bool:
-        inside = any(name == f or name.startswith(f + os.sep) or f == "." for f in folders)
-        above = any(f.startswith(name + os.sep) for f in folders)
-        return name in files or inside or above
-
-    for name, (kind, content) in before.items():
-        if after.get(name) == (kind, content):
-            continue
-        if not may_write(name):
-            found.append(f"changed '{name}', which is no output")
-        elif kind == "file" and not force and not _ours(content) and not _journal(name):
-            found.append(f"replaced '{name}', which is somebody else's")
-    for name, (kind, content) in after.items():
-        if ".rnnprobe-" in name and name not in before:
-            found.append(f"left '{name}' over")
-        elif name not in before and not may_write(name):
-            if "__pycache__" not in name:
-                found.append(f"made '{name}', which is no output")
-        elif kind == "file" and before.get(name) != (kind, content) and not _journal(name):
-            problem = _broken(Path(folder, name), content)
-            if problem:
-                found.append(f"wrote '{name}' in part: {problem} (status {status})")
-    return found
-
-
-def _journal(name: str) -> bool:
-    """Whether a file is one of a run folder, which grow."""
-    return Path(name).name in ("experiment.json", "results.jsonl") or "/states/" in name
-
-
-def _ours(content: bytes) -> bool:
-    with tempfile.NamedTemporaryFile() as file:
-        file.write(content)
-        file.flush()
-        from rnnprobe._files import written_by_rnnprobe
-
-        return written_by_rnnprobe(Path(file.name))
-
-
-def _broken(path: Path, content: bytes) -> str | None:
-    """Return why a file that was written is not whole."""
-    if path.suffix in (".keras", ".npz"):
-        try:
-            with zipfile.ZipFile(path) as archive:
-                bad = archive.testzip()
-        except zipfile.BadZipFile as exc:
-            return str(exc)
-        return None if bad is None else f"entry {bad}"
-    if path.suffix == ".png":
-        return None if content.rstrip().endswith(b"IEND\xaeB`\x82") else "no end of a PNG"
-    if not content:
-        return "empty"
-    return _torn(content.decode("utf-8", "backslashreplace"))
 
 
 def _signature(finding: str) -> str:

@@ -1,6 +1,6 @@
 """The fuzz run: made-up input of every kind must end in one line and a status, and harm no file.
 
-Here about 150 cases run, the same ones each time. The long run, with new ones each time:
+Here about 120 cases run, the same ones each time. The long run, with new ones each time:
 
     RNNPROBE_FUZZ=2000 pytest -n 0 -s tests/fuzz/test_fuzz.py
 
@@ -17,10 +17,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import strategies
-from fuzz_bench import Bench, Case
+from fuzz_bench import Bench
+from fuzz_case import DATA, MODEL, OTHER_MODEL, THEIRS, Case
+from fuzz_judges import judge_files
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from made_archives import archive_cases, run_folder_cases, settled, settled_lines
+from made_arrays import npz_bytes, unzipped, zip_bytes
+from made_data import csv_cases, folder_cases, npz_cases, prediction_cases
+from made_options import option_cases, setting_cases
 
 _TOTAL = int(os.environ.get("RNNPROBE_FUZZ", "0"))
 _SHARES = {
@@ -47,23 +52,22 @@ def common(saved_model: Path, values_npz: Path) -> dict[str, bytes | None]:
     made.mkdir()
     for suffix in ("md", "json"):
         assert run(["data", "list", "-o", str(made / f"ours.{suffix}"), "-q"]) == 0
-    entries = strategies.unzipped(saved_model.read_bytes())
-    metadata = strategies.settled(json.loads(entries["rnnprobe.json"]))
-    model = strategies.zip_bytes({**entries, "rnnprobe.json": json.dumps(metadata).encode()})
+    entries = unzipped(saved_model.read_bytes())
+    metadata = settled(json.loads(entries["rnnprobe.json"]))
+    model = zip_bytes({**entries, "rnnprobe.json": json.dumps(metadata).encode()})
     probabilities = np.random.default_rng(0).dirichlet(np.ones(3), 30)
     arrays = {"y_true": np.arange(30) % 3, "probabilities": probabilities}
-    theirs = dict(strategies.unzipped(model))
+    theirs = dict(unzipped(model))
     del theirs["rnnprobe.json"]
     return {
-        strategies.MODEL: model,
-        strategies.OTHER_MODEL: model,
-        strategies.DATA: values_npz.read_bytes(),
-        "predictions.npz": strategies.npz_bytes(arrays),
+        MODEL: model,
+        OTHER_MODEL: model,
+        DATA: values_npz.read_bytes(),
+        "predictions.npz": npz_bytes(arrays),
         "ten.npz": ten_classes(),
-        "theirs.md": b"# Thesis\n\nMonths of work.\n",
-        "theirs.csv": b"day,weight\n1,2\n",
-        "theirs.npz": strategies.npz_bytes({"precious": np.arange(3)}),
-        "theirs.keras": strategies.zip_bytes(theirs),
+        **THEIRS,
+        "theirs.npz": npz_bytes({"precious": np.arange(3)}),
+        "theirs.keras": zip_bytes(theirs),
         "ours.md": (made / "ours.md").read_bytes(),
         "ours.json": (made / "ours.json").read_bytes(),
         "folder/inside.txt": b"text\n",
@@ -88,7 +92,7 @@ def runs(values_npz: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 def ten_classes() -> bytes:
     """Return data that may take the place of MNIST."""
     x = np.random.default_rng(0).normal(size=(300, 4, 3)).astype(np.float32)
-    return strategies.npz_bytes({"x": x, "y": np.arange(300) % 10})
+    return npz_bytes({"x": x, "y": np.arange(300) % 10})
 
 
 def made_runs(data: Path, folder: Path) -> dict[str, dict[str, bytes]]:
@@ -115,7 +119,7 @@ def made_runs(data: Path, folder: Path) -> dict[str, dict[str, bytes]]:
         entry["run"]["metrics"] = finished["metrics"] | points
     results.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
     return {
-        command: {name: strategies.settled_lines(folder / command / name) for name in _RUN_FILES}
+        command: {name: settled_lines(folder / command / name) for name in _RUN_FILES}
         for command in ("sweep", "tune", "reproduce")
     }
 
@@ -139,33 +143,46 @@ def fuzz(bench: Bench, family: str, cases: st.SearchStrategy[Case], total: int) 
 
 
 def test_options_of_any_value(bench: Bench) -> None:
-    fuzz(bench, "options", strategies.option_cases(), 35)
+    fuzz(bench, "options", option_cases(), 28)
 
 
 def test_npz_files_of_any_content(bench: Bench) -> None:
-    fuzz(bench, "npz", strategies.npz_cases(), 25)
+    fuzz(bench, "npz", npz_cases(), 20)
 
 
 def test_csv_files_of_any_content(bench: Bench) -> None:
-    fuzz(bench, "csv", strategies.csv_cases(), 25)
+    fuzz(bench, "csv", csv_cases(), 18)
 
 
 def test_folders_of_any_content(bench: Bench) -> None:
-    fuzz(bench, "folders", strategies.folder_cases(), 20)
+    fuzz(bench, "folders", folder_cases(), 16)
 
 
 def test_predictions_of_any_content(bench: Bench) -> None:
-    fuzz(bench, "predictions", strategies.prediction_cases(), 20)
+    fuzz(bench, "predictions", prediction_cases(), 16)
 
 
 def test_changed_archives(bench: Bench, common: Mapping[str, bytes | None]) -> None:
-    model = common[strategies.MODEL] or b""
-    fuzz(bench, "archives", strategies.archive_cases(model), 12)
+    model = common[MODEL] or b""
+    fuzz(bench, "archives", archive_cases(model), 9)
 
 
 def test_changed_run_folders(bench: Bench, runs: Mapping[str, Mapping[str, bytes]]) -> None:
-    fuzz(bench, "run folders", strategies.run_folder_cases(runs), 8)
+    fuzz(bench, "run folders", run_folder_cases(runs), 7)
 
 
 def test_settings_of_any_value(bench: Bench) -> None:
-    fuzz(bench, "settings", strategies.setting_cases(), 12)
+    fuzz(bench, "settings", setting_cases(), 8)
+
+
+@pytest.mark.parametrize("name", [*THEIRS, "theirs.npz", "theirs.keras", DATA])
+def test_somebody_elses_file_is_replaced_by_force_alone(
+    bench: Bench, name: str, tmp_path: Path
+) -> None:
+    written = "csv" if name.endswith(".csv") else "md"
+    assert bench.run("theirs", Case(("data", "list", "-o", name, "--format", written))) == 2
+    bench.settle("theirs")
+    before = {name: ("file", b"theirs")}
+    for force, found in ((False, [f"replaced '{name}', which is somebody else's"]), (True, [])):
+        case = Case(("data", "list", "-o", name), force=force)
+        assert judge_files(case, tmp_path, before, {}, 0) == found

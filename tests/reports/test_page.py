@@ -196,6 +196,8 @@ def test_a_headline_or_a_section_that_is_not_there_is_refused(values: SequenceDa
     chapter = section_chapter("x")
     with pytest.raises(ValueError, match="No finding 'worst' in 'On x'"):
         page_html(page_of(dataclasses.replace(chapter, headline="worst")))
+    with pytest.raises(ValueError, match="No finding 'worst' in 'On x'"):
+        page_markdown(page_of(dataclasses.replace(chapter, headline="worst")))
     lost = {name: dataclasses.replace(p, section="No") for name, p in pictures(values).items()}
     with pytest.raises(ValueError, match="No section 'No' in 'On x'"):
         page_html(page_of(dataclasses.replace(chapter, pictures=lost)))
@@ -293,6 +295,24 @@ def test_a_sweep_of_which_nothing_finished_is_drawn(values: SequenceDataset) -> 
     assert [node.text for node in pivot.all("td")] == ["DNF oom", "DNF oom", "DNF oom", "not run"]
     assert all(node.has_class("heat-none") for node in pivot.all("td"))
     assert not cells.all("svg")
+    assert not [node for node in tree.all("p") if node.has_class("key")]
+
+
+def test_a_bar_is_explained_where_there_is_one(values: SequenceDataset) -> None:
+    result = swept(values, AXES, lost=0)
+    once = dataclasses.replace(result, repeats=1, runs=result.runs[: len(result.cells)])
+    for swept_as, bar in ((result, True), (once, False)):
+        page = page_of(Chapter("S", "", sweep_report(swept_as, values), {}, swept_as))
+        [key] = [p.text for p in parse(page_html(page)).all("p") if p.has_class("key")]
+        assert key.startswith("In the line of each cell a dot is a run, the tall stroke the mean")
+        assert ("the bar one standard deviation" in key) == bar
+
+
+def test_every_cell_is_told_without_javascript(tree: Node) -> None:
+    [told] = [node for node in tree.all("details") if node.has_class("each")]
+    assert len(told.all("dl")) == 6
+    assert visible(LOST) in told.text
+    assert not [node for node in tree if "hidden" in node.attributes]
 
 
 def test_a_table_by_another_metric_stays_beside_the_heatmap(values: SequenceDataset) -> None:

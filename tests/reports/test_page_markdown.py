@@ -8,7 +8,7 @@ from markdown_it import MarkdownIt
 from pages import confusions_chapter, page_of, pictures, section_chapter, sweep_chapter
 
 from rnnprobe import SequenceDataset
-from rnnprobe.reports.page import page_markdown
+from rnnprobe.reports.page import page_html, page_markdown
 from rnnprobe.table import markdown_table
 
 
@@ -51,3 +51,20 @@ def test_names_and_commands_stay_in_their_places() -> None:
 def test_a_chapter_without_a_command_has_none(values: SequenceDataset) -> None:
     chapter = dataclasses.replace(section_chapter("x"), command="")
     assert page_markdown(page_of(chapter)).count("```sh") == 1
+
+
+def test_a_command_is_said_to_print_the_chapter_or_to_go_on_with_the_run() -> None:
+    chapter = section_chapter("x")
+    assert "This chapter alone:\n\n```sh\n" in page_markdown(page_of(chapter))
+    going = page_of(dataclasses.replace(chapter, resumes=True))
+    assert "Goes on with this run:\n\n```sh\n" in page_markdown(going)
+    html = page_html(going)
+    assert "<p>Goes on with this run</p>" in html
+    assert "This chapter alone" not in html
+
+
+def test_the_top_says_what_was_found() -> None:
+    text = page_markdown(page_of(section_chapter("x"), name="*m*"))
+    top, _, _ = text.partition("\n## ")
+    assert "**In short**\n\n- **On x**: Best of all: x, **0.5** by `train`\n\nThis page:\n" in top
+    assert "In short" not in page_markdown(page_of())

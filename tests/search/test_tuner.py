@@ -90,6 +90,8 @@ def test_a_search_by_workers_and_a_resumed_one_end_as_one_process_does(
         return tune(values, SPACE, tuner=tuner, trials=5, epochs=3, execution=execution)
 
     whole = run()
+    assert whole.over
+    assert load_tune(folder).over
     if tuner != "bayesian":  # which learns from what is done, so its course is its workers' own
         assert table(whole) == table(alone(tuner))
         assert whole.test == alone(tuner).test
@@ -98,6 +100,8 @@ def test_a_search_by_workers_and_a_resumed_one_end_as_one_process_does(
     part = load_tune(folder)
     assert len(part.trials) <= kept
     assert part.model is None
+    assert part.unreadable == 1
+    assert not part.over
     resumed = run(resume=True)
     assert table(resumed) == table(whole) == table(load_tune(folder))
     assert resumed.test == whole.test
