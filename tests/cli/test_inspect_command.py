@@ -14,7 +14,7 @@ from keras import layers
 
 from rnnprobe import load_dataset
 from rnnprobe._files import written_by_rnnprobe
-from rnnprobe.inspection import PARTS, SEVERAL_PARTS
+from rnnprobe.inspection import PARTS
 
 HEADINGS = (
     "Activations",
