@@ -22,6 +22,8 @@ SOURCE: Fields = {
     "columns?": (dict, NOTHING),
     "columns.*": (str, NOTHING),
     "split?": (str, NOTHING),
+    "values?": (list, NOTHING),
+    "values.*": TEXT,
 }
 """What `SequenceDataset.source` holds."""
 

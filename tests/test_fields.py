@@ -12,6 +12,7 @@ from rnnprobe._fields import (
     LISTED,
     NOTHING,
     NUMBER,
+    SOURCE,
     TABLE,
     TEXT,
     TRAIN,
@@ -71,3 +72,10 @@ def test_the_settings_of_training_are_all_there_and_of_the_kinds_that_they_have(
     assert {name.removesuffix("?") for name in TRAIN} == {field.name for field in fields(TrainSpec)}
     for name, kinds in TRAIN.items():
         assert isinstance(getattr(TrainSpec(), name.removesuffix("?")), kinds), name
+
+
+def test_the_columns_of_a_source_are_a_list_of_names_where_there_are_some() -> None:
+    for right in ({}, {"values": None}, {"values": ["ax", "ay"]}):
+        assert misfit(right, SOURCE) is None
+    assert misfit({"values": 5}, SOURCE) == "'values' is 5, expected list or null"
+    assert misfit({"values": ["ax", 5]}, SOURCE) == "'values.*' is 5, expected str"

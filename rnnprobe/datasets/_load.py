@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -165,11 +165,20 @@ def _read(
             raise DataError("The data has an empty name; expected a name or a path.")
         return _read_path(Path(data), columns or CsvColumns(), values)
     load = resolve("dataset", data, DATASETS)
-    loaded = load() if data in DATASETS else call_users("data set", data, load)
+    loaded = _load_known(data, load) if data in DATASETS else call_users("data set", data, load)
     if isinstance(loaded, RawData | SequenceDataset):
         return loaded
     raw = _read(loaded, columns)
     return replace(raw, name=data)
+
+
+def _load_known(name: str, load: Callable[[], Any]) -> Any:
+    try:
+        return load()
+    except DataError as exc:
+        if not os.path.exists(name):
+            raise
+        raise DataError(f"{exc} What lies here under that name is './{name}'.") from exc
 
 
 def _read_path(path: Path, columns: CsvColumns, values: Collection[str] | None) -> RawData:

@@ -81,6 +81,14 @@ def test_without_a_network_the_error_says_which_file_to_put_where(
         load_dataset(name)
 
 
+def test_a_folder_of_that_name_is_told_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(keras.utils, "get_file", refuse)
+    monkeypatch.chdir(tmp_path)
+    Path("names").mkdir()
+    with pytest.raises(DataError, match=r"What lies here under that name is './names'\."):
+        load_dataset("names")
+
+
 @pytest.mark.parametrize(
     ("name", "file_name"),
     [
