@@ -186,21 +186,29 @@ def _moves() -> bool:
     return moving and sys.stderr.isatty()
 
 
-def counting(progress: Progress, total: int, *, alike: bool = True) -> Callable[[str], None]:
+def counting(
+    progress: Progress,
+    total: int,
+    *,
+    in_a_round: int = 1,
+    clock: Callable[[], float] = time.monotonic,
+) -> Callable[[str], None]:
     """Return what shows a line and counts it as one of so many pieces, made in turn.
 
     Args:
         progress: Where to.
         total: How many there are.
-        alike: Whether one takes about as long as another, so that the time left can be told.
+        in_a_round: How many in turn take about as long as as many others do; 0 where none do, so
+            that the time left cannot be told.
+        clock: Seconds, of any beginning.
     """
-    left, done = TimeLeft(total), 0
+    left, done = TimeLeft(total // in_a_round if in_a_round else 0, clock=clock), 0
 
     def say(line: str) -> None:
         nonlocal done
         done += 1
-        seconds = left.after()
-        progress.line(line, completed=done, total=total, left=seconds if alike else None)
+        seconds = left.after() if in_a_round and done % in_a_round == 0 else None
+        progress.line(line, completed=done, total=total, left=seconds)
 
     return say
 

@@ -225,7 +225,7 @@ def _study(opened: OpenedModel, options: dict[str, Any]) -> AttackStudy:
             confusions=find_confusions(predictions).matrix if targeted else None,
             seed=options["seed"],
             begin=progress.begin,
-            say=counting(progress, total, alike=False),
+            say=counting(progress, total, in_a_round=0),
         )
 
 

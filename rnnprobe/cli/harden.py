@@ -220,7 +220,7 @@ def _harden(opened: OpenedModel, mined: Mined | None, options: dict[str, Any]) -
     )
     total = num_lines(opened.dataset, names, repeats, mined)
     with Progress("arms and measurements", total, quiet=options["quiet"]) as progress:
-        say = counting(progress, total, alike=False)
+        say = counting(progress, total, in_a_round=total // repeats if repeats > 1 else 0)
         return harden(
             opened.classifier,
             opened.dataset,

@@ -22,7 +22,7 @@ from rich.cells import cell_len
 
 from rnnprobe import ModelSpec, SearchSpace, SequenceDataset, TrainSpec
 from rnnprobe._text import printable
-from rnnprobe.cli._progress import Progress, _State, downloads_told, status
+from rnnprobe.cli._progress import Progress, _State, counting, downloads_told, status
 from rnnprobe.cli._runs_left import RunsLeft
 from rnnprobe.cli._time_left import TimeLeft, left_text
 from rnnprobe.cli.sweep import _Log as SweepLog
@@ -332,6 +332,22 @@ def test_the_largest_piece_takes_its_time_however_many_are_made_at_once() -> Non
     assert left.after(size=100, seconds=100.0) is None
     left = TimeLeft([10, 10, 10, 10, 20], workers=2)
     assert left.after(size=10, seconds=10.0) == 25.0
+
+
+@pytest.mark.parametrize(
+    ("in_a_round", "told"),
+    [(1, {2: 12, 3: 9, 4: 6, 5: 3}), (2, {4: 3}), (0, {})],
+)
+def test_pieces_that_differ_are_counted_in_rounds_that_do_not(
+    in_a_round: int, told: dict[int, int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    seconds = iter(range(0, 1800, 180))
+    with Progress("arms", 6, quiet=False) as progress:
+        say = counting(progress, 6, in_a_round=in_a_round, clock=lambda: next(seconds))
+        for number in range(1, 7):
+            say(f"arm {number}")
+    lines = [f"arm {n}" + (f"; about {told[n]} min left" if n in told else "") for n in range(1, 7)]
+    assert capsys.readouterr().err.splitlines() == lines
 
 
 def test_a_piece_that_is_there_is_no_longer_left() -> None:
