@@ -91,7 +91,8 @@ def test_several_models_stand_side_by_side(cli: Cli, saved_model: Path, values_n
     each = {f"{stem}-{name}" for stem in ("gru", "lstm", "rnn") for name in PICTURES}
     left_out = {name for name in each if "gradients" in name or "attribution" in name}
     assert drawn == {"gradients.png"} | each - left_out
-    found = json.loads(cli("inspect", *given, "--format", "json").out)
+    more = ("--what", "gradients,weights", "--format", "json")
+    found = json.loads(cli("inspect", *given, *more).out)
     states = [(row["model"], row["state"]) for row in found["tables"]["gradients"]]
     assert states == [
         ("gru.keras", "hidden state"),
