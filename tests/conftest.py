@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -74,6 +74,18 @@ def masked() -> SequenceDataset:
 def names(tmp_path_factory: pytest.TempPathFactory) -> SequenceDataset:
     """Made-up names of two languages, one file each."""
     return load_dataset(write_names(tmp_path_factory.mktemp("names")))
+
+
+def save_foreign(name: str, *parts: Any, shape: tuple[int | None, ...] = (6, 3)) -> str:
+    """Save layers of random weights as somebody would who knows nothing of rnnprobe."""
+    import keras
+
+    model = keras.Sequential([keras.Input(shape), *parts])
+    rng = np.random.default_rng(0)
+    for weight in model.weights:
+        weight.assign(0.5 * rng.normal(size=weight.shape))
+    model.save(name)
+    return name
 
 
 def write_names(folder: Path, size: int = 60) -> Path:

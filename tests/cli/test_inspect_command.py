@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from conftest import Cli, write_names
+from conftest import Cli, save_foreign, write_names
 from keras import layers
 
 from rnnprobe import load_dataset
@@ -32,16 +32,6 @@ PICTURES = [
 
 def headings(text: str) -> tuple[str, ...]:
     return tuple(re.findall(r"^### (.*)$", text, re.M))
-
-
-def save(name: str, *parts: layers.Layer, shape: tuple[int | None, ...] = (6, 3)) -> str:
-    """Save a model of no symmetry as somebody would who knows nothing of rnnprobe."""
-    model = keras.Sequential([keras.Input(shape), *parts])
-    rng = np.random.default_rng(0)
-    for weight in model.weights:
-        weight.assign(0.5 * rng.normal(size=weight.shape))
-    model.save(name)
-    return name
 
 
 def test_all_parts_of_a_model_are_told_and_drawn(cli: Cli, saved_model: Path) -> None:
@@ -81,8 +71,8 @@ def test_each_part_by_its_name_has_a_table_of_its_own(
 
 
 def test_several_models_stand_side_by_side(cli: Cli, saved_model: Path, values_npz: Path) -> None:
-    save("lstm.keras", layers.LSTM(4), layers.Dense(3))
-    save("rnn.keras", layers.SimpleRNN(4), layers.Dense(3))
+    save_foreign("lstm.keras", layers.LSTM(4), layers.Dense(3))
+    save_foreign("rnn.keras", layers.SimpleRNN(4), layers.Dense(3))
     given = (saved_model, "lstm.keras", "rnn.keras", "--data", values_npz)
     done = cli("inspect", *given, "--plots", "p")
     assert done.status == 0, done.err
@@ -113,7 +103,7 @@ def test_a_model_without_a_recurrent_layer_says_what_it_has_not(
     cli: Cli, pictures_npz: Path
 ) -> None:
     parts = (layers.Reshape((16, 16, 1)), layers.Conv2D(2, 3, activation="relu", name="conv"))
-    name = save("cnn.keras", *parts, layers.Flatten(), layers.Dense(2), shape=(16, 16))
+    name = save_foreign("cnn.keras", *parts, layers.Flatten(), layers.Dense(2), shape=(16, 16))
     done = cli("inspect", name, "--data", pictures_npz, "--plots", "p")
     assert done.status == 0, done.err
     assert done.out.count("The model has no recurrent layer.") == 2
@@ -152,7 +142,7 @@ def test_a_seed_of_the_environment_is_no_option_of_the_command_line(
 
 def test_a_bidirectional_model_is_looked_into_both_ways(cli: Cli, values_npz: Path) -> None:
     two = layers.Bidirectional(layers.LSTM(3), name="both")
-    name = save("bi.keras", two, layers.Dense(3, activation="softmax", name="head"))
+    name = save_foreign("bi.keras", two, layers.Dense(3, activation="softmax", name="head"))
     found = json.loads(cli("inspect", name, "--data", values_npz, "--format", "json").out)
     forward, backward = {row["layer"] for row in found["tables"]["gradients"]}
     assert {forward.split("/")[0], backward.split("/")[0]} == {"both"}
@@ -164,7 +154,7 @@ def test_a_bidirectional_model_is_looked_into_both_ways(cli: Cli, values_npz: Pa
 
 def test_states_that_are_pooled_are_not_judged(cli: Cli, values_npz: Path) -> None:
     states = layers.GRU(3, return_sequences=True)
-    name = save("pooled.keras", states, layers.GlobalAveragePooling1D(), layers.Dense(3))
+    name = save_foreign("pooled.keras", states, layers.GlobalAveragePooling1D(), layers.Dense(3))
     done = cli("inspect", name, "--data", values_npz, "--what", "gradients", "--format", "json")
     (row,) = json.loads(done.out)["rows"]
     assert (row["verdict"], row["half_life"]) == ("not judged", None)
@@ -174,7 +164,7 @@ def test_a_mask_that_the_model_would_not_take_is_told(cli: Cli, tmp_path: Path) 
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(60, 6, 3)).astype(np.float32), np.arange(60) % 3
     np.savez(tmp_path / "masked.npz", x=x, y=y, lengths=1 + np.arange(60) % 6)
-    name = save("plain.keras", layers.LSTM(4), layers.Dense(3))
+    name = save_foreign("plain.keras", layers.LSTM(4), layers.Dense(3))
     told = "without it the accuracy is"
     given = ("--data", "masked.npz", "--what", "weights", "--split", "train")
     done = cli("inspect", name, *given, "--format", "json")
@@ -183,7 +173,7 @@ def test_a_mask_that_the_model_would_not_take_is_told(cli: Cli, tmp_path: Path) 
     right = model.predict(train.x, verbose=0).argmax(axis=1) == train.y
     assert json.loads(done.out)["findings"]["unmasked"] == pytest.approx(right.mean())
     assert told in cli("inspect", name, *given).out
-    taking = save("masking.keras", layers.Masking(), layers.LSTM(4), layers.Dense(3))
+    taking = save_foreign("masking.keras", layers.Masking(), layers.LSTM(4), layers.Dense(3))
     assert told not in cli("inspect", taking, *given).out
 
 
@@ -193,7 +183,7 @@ def test_names_are_attributed_by_character(cli: Cli, tmp_path: Path) -> None:
     write_names(folder)
     dataset = load_dataset(folder)
     embedding = layers.Embedding(dataset.num_tokens, 4, mask_zero=True)
-    name = save("names.keras", embedding, layers.GRU(4), layers.Dense(2), shape=(None,))
+    name = save_foreign("names.keras", embedding, layers.GRU(4), layers.Dense(2), shape=(None,))
     arguments = ("inspect", name, "--data", folder, "--what", "attribution")
     done = cli(*arguments, "--example", 1, "--format", "json")
     assert done.status == 0, done.err

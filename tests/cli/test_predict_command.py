@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from conftest import Cli, make_values, write_names
+from conftest import Cli, make_values, save_foreign, write_names
 from keras import layers
 from PIL import Image
 
@@ -30,16 +30,6 @@ def probabilities(text: str) -> np.ndarray:
 def softmax(logits: np.ndarray) -> np.ndarray:
     exponentials = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
     return exponentials / exponentials.sum(axis=1, keepdims=True)
-
-
-def foreign(name: str, *parts: layers.Layer, shape: tuple[int | None, ...] = (6, 3)) -> str:
-    """Save a model of random weights as somebody would who knows nothing of rnnprobe."""
-    model = keras.Sequential([keras.Input(shape), *parts])
-    rng = np.random.default_rng(0)
-    for weight in model.weights:
-        weight.assign(0.5 * rng.normal(size=weight.shape))
-    model.save(name)
-    return name
 
 
 @pytest.fixture(scope="module")
@@ -272,7 +262,7 @@ def test_a_model_that_keeps_no_columns_says_how_they_are_read(cli: Cli) -> None:
 def test_a_foreign_model_numbers_its_classes(cli: Cli, head: str) -> None:
     units = 1 if head == "sigmoid" else 3
     activation = None if head == "logits" else head
-    foreign("f.keras", layers.LSTM(3), layers.Dense(units, activation=activation))
+    save_foreign("f.keras", layers.LSTM(3), layers.Dense(units, activation=activation))
     x, y = make_values(num_examples=20, seed=1)
     np.savez("x.npz", x=x, y=y % max(units, 2))
     raw = keras.models.load_model("f.keras").predict(x, verbose=0).astype(np.float64)
