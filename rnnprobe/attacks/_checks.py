@@ -233,7 +233,7 @@ def gradients(inquiry: Inquiry) -> Check:
     worst = int(shares.argmax())
     total = counted.sum() or 1
     text = f"zero at {zero.sum() / total:.1%}, NaN at {broken.sum() / total:.1%} of the steps"
-    text += f", most at step {worst}: {shares[worst]:.1%}" if shares[worst] > 0 else ""
+    text += f", most at step {worst + 1}: {shares[worst]:.1%}" if shares[worst] > 0 else ""
     bad = broken.any() or zero.sum() / total > TOLERATED
     rows = inquiry.rows[(zero | broken).any(axis=1)]
     return Check(name, "WARN" if bad else "PASS", text, tuple(int(row) for row in rows))

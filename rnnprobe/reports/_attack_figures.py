@@ -13,7 +13,15 @@ from rnnprobe.attacks._run import Robustness, tolerance
 from rnnprobe.attacks._study import TimeStudy
 from rnnprobe.protocols import Classifier
 from rnnprobe.records import Array, Bounds, SequenceDataset
-from rnnprobe.reports._figures import BLUE, GREY, ORANGE, draw_picture, new_figure, plain
+from rnnprobe.reports._figures import (
+    BLUE,
+    GREY,
+    ORANGE,
+    draw_picture,
+    draw_values,
+    new_figure,
+    plain,
+)
 from rnnprobe.statistics import wilson_interval
 
 if TYPE_CHECKING:
@@ -129,9 +137,7 @@ def _captions(
 def _draw(axes: Axes, x: Array, dataset: SequenceDataset, most: float | None) -> None:
     """Draw an example; or a change, where the largest one to be shown is given."""
     if dataset.image_shape is None or dataset.layout is None:
-        axes.plot(x, linewidth=1)
-        axes.set_xlabel("step", fontsize=7)
-        axes.tick_params(labelsize=6)
+        draw_values(axes, x)
         return
     bounds = dataset.bounds or Bounds(0, 1) if most is None else Bounds(-most, most)
     draw_picture(axes, x, dataset, bounds, signed=most is not None)
@@ -188,7 +194,7 @@ def time_figure(time: TimeStudy) -> Figure:
     left.grid(alpha=0.3)
     scan = time.scan
     tried = np.maximum(scan.tried.sum(axis=1), 1)
-    middle = scan.starts + (scan.width - 1) / 2
+    middle = scan.starts + (scan.width + 1) / 2
     shares = scan.fooled.sum(axis=1) / tried
     ends = np.array(
         [wilson_interval(int(f.sum()), max(int(t.sum()), 1))
@@ -198,7 +204,7 @@ def time_figure(time: TimeStudy) -> Figure:
                    markersize=4, capsize=2, label="share fooled")  # fmt: skip
     right.set_ylabel("share fooled, and relative gradient")
     gains = scan.gains.mean(axis=0)
-    right.bar(np.arange(len(gains)), gains / gains.max(), color=BLUE, alpha=0.35, width=0.8,
+    right.bar(np.arange(1, len(gains) + 1), gains / gains.max(), color=BLUE, alpha=0.35, width=0.8,
               label="clean gradient (largest step = 1)")  # fmt: skip
     right.set_xlabel("step" if scan.width == 1 else f"step (middle of a window of {scan.width})")
     right.set_ylim(0, 1.02)

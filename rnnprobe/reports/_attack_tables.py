@@ -72,8 +72,8 @@ def _window_table(time: TimeStudy) -> Table:
             continue
         low, high = wilson_interval(count, total)
         gain = scan.gains[tried, start : start + scan.width].sum(axis=1).mean()
-        last = int(start) + scan.width - 1
-        span = str(int(start)) if scan.width == 1 else f"{int(start)} to {last}"
+        first = int(start) + 1
+        span = str(first) if scan.width == 1 else f"{first} to {first + scan.width - 1}"
         rows.append((span, count, total, count / total, low, high, float(gain)))
     columns = (
         Column("steps", "steps"),
@@ -137,7 +137,7 @@ def _edits_table(edits: SingleEdits, dataset: SequenceDataset) -> Table:
         if min(hits) == 0:
             break
         text = dataset.text(np.array([token])).replace(" ", "(space)")
-        rows.append((rank + 1, text, hits[0], hits[0] / total, step, hits[1], hits[1] / total))
+        rows.append((rank + 1, text, hits[0], hits[0] / total, step + 1, hits[1], hits[1] / total))
     columns = (
         Column("rank", "#", "integer"),
         Column("token", "put in"),

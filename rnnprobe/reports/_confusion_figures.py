@@ -258,8 +258,15 @@ def _curve_grid(
     image = None
     for axes, x, caption in zip(grid.flat, values, captions, strict=False):
         if values.shape[2] > _MOST_CURVES:
-            image = axes.imshow(x.T, aspect="auto", interpolation="nearest", origin="lower",
-                                vmin=reach[0], vmax=reach[1])  # fmt: skip
+            image = axes.imshow(
+                x.T,
+                aspect="auto",
+                interpolation="nearest",
+                origin="lower",
+                extent=(0.5, x.shape[0] + 0.5, -0.5, x.shape[1] - 0.5),  # steps count from 1
+                vmin=reach[0],
+                vmax=reach[1],
+            )
         else:
             _draw_features(axes, x)
         axes.set_title(caption, fontsize=9, pad=3)
@@ -280,8 +287,9 @@ def _curve_grid(
 
 
 def _draw_features(axes: Axes, x: Array) -> None:
+    steps = np.arange(1, len(x) + 1)
     for feature, values in enumerate(x.T):
-        axes.plot(values, LINES[feature], color=COLOURS[feature], marker=".", markersize=3,
+        axes.plot(steps, values, LINES[feature], color=COLOURS[feature], marker=".", markersize=3,
                   linewidth=1, label=f"feature {feature}")  # fmt: skip
 
 

@@ -94,13 +94,18 @@ def gallery(
     return figure
 
 
+def draw_values(axes: Axes, x: Array) -> None:
+    """Draw values (num_steps, num_features) over the steps, which count from 1."""
+    axes.plot(np.arange(1, len(x) + 1), x, linewidth=1)
+    axes.set_xlabel("step", fontsize=7)
+    axes.tick_params(labelsize=6)
+
+
 def _draw_example(axes: Axes, dataset: SequenceDataset, part: str, index: int) -> None:
     split = dataset.splits[part]
     x: Array = split.x[index]
     if dataset.image_shape is None or dataset.layout is None:
-        axes.plot(x if split.mask is None else x[split.mask[index]], linewidth=1)
-        axes.set_xlabel("step", fontsize=7)
-        axes.tick_params(labelsize=6)
+        draw_values(axes, x if split.mask is None else x[split.mask[index]])
         return
     draw_picture(axes, x, dataset, dataset.bounds or Bounds(0, 1))
 

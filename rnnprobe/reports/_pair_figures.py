@@ -247,7 +247,7 @@ def _mean(values: Array) -> tuple[Array, Array]:
 def _draw_mean(axes: Axes, values: Array, index: int) -> None:
     """Draw the mean curve of a group, the first, second or third, with its standard error."""
     mean, error = mean_and_error(values)
-    steps, colour = np.arange(len(mean)), COLOURS[index]
+    steps, colour = np.arange(1, len(mean) + 1), COLOURS[index]
     axes.plot(steps, mean, LINES[index], color=colour, linewidth=1.4, marker=".", markersize=2.5,
               label=_HEADS[index].replace("\n", " "))  # fmt: skip
     axes.fill_between(steps, mean - error, mean + error, color=colour, alpha=0.25, linewidth=0)

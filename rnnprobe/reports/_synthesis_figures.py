@@ -128,10 +128,16 @@ def _curves(study: ClassSynthesis, dataset: SequenceDataset, shown: list[int]) -
 
 
 def _draw_curves(axes: Axes, before: Array, after: Array) -> None:
+    steps = np.arange(1, len(after) + 1)
     for feature in range(after.shape[1]):
-        (line,) = axes.plot(after[:, feature], linewidth=1.3, label=f"feature {feature}")
+        (line,) = axes.plot(steps, after[:, feature], linewidth=1.3, label=f"feature {feature}")
         axes.plot(
-            before[:, feature], linewidth=0.8, linestyle="--", color=line.get_color(), alpha=0.6
+            steps,
+            before[:, feature],
+            linewidth=0.8,
+            linestyle="--",
+            color=line.get_color(),
+            alpha=0.6,
         )
     axes.tick_params(labelsize=6)
     whole_ticks(axes)

@@ -261,7 +261,7 @@ def test_every_check_is_shown_to_fail() -> None:
 
 def test_zero_gradients_are_counted_by_step() -> None:
     found = checks.gradients(inquire(broken("deaf")))
-    assert "zero at 33.3%, NaN at 0.0% of the steps, most at step 0: 100.0%" in found.found
+    assert "zero at 33.3%, NaN at 0.0% of the steps, most at step 1: 100.0%" in found.found
 
 
 def test_tokens_have_checks_that_mean_nothing() -> None:

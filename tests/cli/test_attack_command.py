@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import keras
@@ -64,6 +65,8 @@ def test_time_targets_norms_pictures_and_export(cli: Cli, saved_model: Path) -> 
     assert "share taken for the class it was aimed at" in done.out
     assert "fooled by 1" in done.out and "| suffix" in done.out
     assert "only a window of 3 steps may change; windows overlap" in done.out
+    windows = re.findall(r"^\| (\d) to (\d) ", done.out, re.M)
+    assert (windows[0], windows[-1]) == (("1", "3"), ("4", "6"))
     assert "The prediction flips for good once the first" in done.out
     assert "rank correlation with the natural confusions" in done.out
     assert "Checks of the attacks, l2" in done.out
