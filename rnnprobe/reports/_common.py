@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rnnprobe.records import SequenceDataset
+import numpy as np
+
+from rnnprobe.records import Array, SequenceDataset
 from rnnprobe.search.space import AXES, Configuration, value_text
 from rnnprobe.statistics import wilson_interval
 from rnnprobe.table import Finding, escape, p_text
@@ -132,3 +134,22 @@ def accuracy_finding(key: str, lead: str, correct: int, total: int, remark: str 
     low, high = wilson_interval(correct, total)
     value = {"accuracy": correct / total, "low": low, "high": high, "n": total}
     return Finding(key, f"{lead} {interval_text(correct, total)}{remark}", value)
+
+
+def guessing_findings(correct: int, y: Array, names: Sequence[str]) -> list[Finding]:
+    """Return the sentence on an accuracy whose interval does not lie above that of one answer.
+
+    Args:
+        correct: How many examples are right.
+        y: int64 (num_examples,), at least one.
+        names: Of the classes.
+    """
+    counts = np.bincount(y)
+    share = float(counts.max() / len(y))
+    if wilson_interval(correct, len(y))[0] > share:
+        return []
+    sentence = (
+        "Not above guessing, as far as these examples tell: always answering "
+        f"'{escape(names[int(counts.argmax())])}' is right in {share:.4f} of them"
+    )
+    return [Finding("guessing", sentence, share)]

@@ -7,7 +7,7 @@ from typing import Any
 
 from rnnprobe._versions import made_by
 from rnnprobe.records import SequenceDataset
-from rnnprobe.reports._common import accuracy_finding, data_phrase
+from rnnprobe.reports._common import accuracy_finding, data_phrase, guessing_findings
 from rnnprobe.search.space import AXES, knows, value_text
 from rnnprobe.specs import ModelSpec, Run, TrainSpec
 from rnnprobe.table import Column, Finding, Report, Table, escape
@@ -39,14 +39,12 @@ def train_report(run: Run, dataset: SequenceDataset, model_file: str | None) -> 
     elif rows:
         findings += _epoch_findings(run)
     if "test_accuracy" in run.metrics:
-        findings.append(
-            accuracy_finding(
-                "test",
-                f"Test: loss {run.metrics['test_loss']:.4f}, accuracy",
-                int(run.metrics["test_correct"]),
-                len(dataset.test),
-            )
+        lead, correct = (
+            f"Test: loss {run.metrics['test_loss']:.4f}, accuracy",
+            int(run.metrics["test_correct"]),
         )
+        findings.append(accuracy_finding("test", lead, correct, len(dataset.test)))
+        findings += guessing_findings(correct, dataset.test.y, dataset.class_names)
     settings = escape(settings_text(run.model, run.train))
     findings.append(Finding("settings", f"Settings: {settings}", run.to_dict()))
     if model_file is not None:

@@ -9,6 +9,7 @@ from rnnprobe.records import SequenceDataset
 from rnnprobe.reports._common import (
     accuracy_finding,
     data_phrase,
+    guessing_findings,
     resume_command,
     train_command,
     unreadable_findings,
@@ -48,7 +49,7 @@ def tune_report(
     elif len(result.trials) < result.budget or result.test is None:
         findings.append(_missing_finding(result))
     findings += unreadable_findings(result.unreadable)
-    findings += _best_findings(result)
+    findings += _best_findings(result, dataset)
     findings += [
         Finding("space", f"Space: {escape(_space_phrase(result))}", result.space.values),
         Finding("budget", _budget_phrase(result), _budget(result)),
@@ -95,7 +96,7 @@ def _untested_finding(result: TuneResult) -> Finding:
     return Finding("untested", sentence, None)
 
 
-def _best_findings(result: TuneResult) -> list[Finding]:
+def _best_findings(result: TuneResult, dataset: SequenceDataset) -> list[Finding]:
     best = result.best
     if best is None:
         return []
@@ -114,6 +115,7 @@ def _best_findings(result: TuneResult) -> list[Finding]:
         lead, remark = f"Test accuracy of trial {best.number}:", "; test examples chose nothing"
         correct, total = result.test.correct, result.test.total
         findings.append(accuracy_finding("test", lead, correct, total, remark))
+        findings += guessing_findings(correct, dataset.test.y, dataset.class_names)
     return findings
 
 

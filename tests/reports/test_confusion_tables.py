@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from rnnprobe import SequenceDataset, find_confusions, load_dataset
 from rnnprobe.confusions.calibration import calibrate
@@ -9,6 +10,7 @@ from rnnprobe.confusions.conflicts import Conflicts, find_conflicts
 from rnnprobe.confusions.pairs import Confusions
 from rnnprobe.confusions.slices import find_slices
 from rnnprobe.records import Predictions
+from rnnprobe.reports._common import guessing_findings
 from rnnprobe.reports._confusion_tables import (
     asymmetry_finding,
     calibration_findings,
@@ -53,6 +55,16 @@ def test_every_statistic_of_a_pair_is_in_its_row() -> None:
     assert (first["distinct"], second["distinct"]) == (21, 12)
     assert len(first["examples"]) == 5
     assert len(pair_table(found).rows) == 5
+
+
+def test_an_accuracy_that_one_answer_may_reach_too_says_so() -> None:
+    y = np.repeat([0, 1, 2], [20, 60, 20])
+    for correct in range(50, 90):
+        above = binomtest(correct, 100).proportion_ci(method="wilson").low > 0.6
+        found = guessing_findings(correct, y, ("a", "b|c", "d"))
+        assert len(found) == (not above), correct
+        said = "always answering 'b\\|c' is right in 0.6000 of them"
+        assert all(finding.sentence.endswith(said) for finding in found)
 
 
 def test_columns_that_say_nothing_are_not_shown() -> None:
