@@ -101,7 +101,7 @@ def test_the_outline_begins_with_the_title_and_skips_no_level(tree: Node) -> Non
 def test_tables_have_captions_and_scopes_and_pictures_have_words_and_sizes(tree: Node) -> None:
     assert all(th.attributes.get("scope") for th in tree.all("th"))
     assert all(len(table.all("caption")) == 1 for table in tree.all("table"))
-    frames = [node for node in tree if node.attributes.get("role") == "region"]
+    frames = [node for node in tree if node.attributes.get("role") == "group"]
     assert sum(len(frame.all("table", "img")) for frame in frames) == len(frames)
     assert all("tabindex" in frame.attributes for frame in frames)
     for image in tree.all("img"):
