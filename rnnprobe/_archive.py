@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -23,7 +24,8 @@ from rnnprobe._fields import (
     misfit,
 )
 from rnnprobe._files import METADATA_ENTRY, atomic_path
-from rnnprobe.errors import ModelError
+from rnnprobe._text import is_utf8
+from rnnprobe.errors import DataError, ModelError
 from rnnprobe.specs import TrainSpec
 
 SCHEMA = "rnnprobe.model/1"
@@ -118,6 +120,24 @@ def trained_seed(metadata: Mapping[str, Any] | None) -> int | None:
     known = metadata or {}
     last = known.get("hardened", {}).get("schedule") or known.get("train") or {}
     return last.get("seed")
+
+
+def check_model_file(path: Path) -> None:
+    """Refuse what is no whole `.keras` file, as far as can be told without Keras.
+
+    Raises:
+        DataError: No such file, or a name that Keras cannot read.
+        ModelError: The file is no Keras archive, or its metadata are damaged.
+    """
+    if not os.path.exists(path):  # False for a name that is too long, where `exists` raises
+        raise DataError(f"There is no model file '{path}'.")
+    if not is_utf8(path.name):
+        raise DataError(f"The name {path.name!r} is not UTF-8; rename the model.")
+    if path.is_dir() or path.suffix != ".keras":
+        raise ModelError(
+            f"'{path}' is no .keras file; save the model by model.save('name.keras') of Keras 3."
+        )
+    read_metadata(path)
 
 
 def read_metadata(path: Path) -> dict[str, Any] | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,10 +12,9 @@ from typing import Any
 
 import keras
 
-from rnnprobe._archive import add_metadata, read_metadata
+from rnnprobe._archive import add_metadata, check_model_file
 from rnnprobe._files import atomic_path
 from rnnprobe._registry import call_users, load_object, resolve, unknown_name
-from rnnprobe._text import is_utf8
 from rnnprobe.baselines import BASELINES
 from rnnprobe.cells import CELLS
 from rnnprobe.cells._joint import with_joint_kernels
@@ -185,15 +183,7 @@ def load_model(path: str | Path, imports: Sequence[str] = ()) -> keras.Model:
         >>> classifier = rnnprobe.KerasClassifier(model)                       # doctest: +SKIP
     """
     path = Path(path)
-    if not os.path.exists(path):  # False for a name that is too long, where `exists` raises
-        raise DataError(f"There is no model file '{path}'.")
-    if not is_utf8(path.name):
-        raise DataError(f"The name {path.name!r} is not UTF-8; rename the model.")
-    if path.is_dir() or path.suffix != ".keras":
-        raise ModelError(
-            f"'{path}' is no .keras file; save the model by model.save('name.keras') of Keras 3."
-        )
-    read_metadata(path)
+    check_model_file(path)
     for name in imports:
         import_code(name)
     try:

@@ -128,8 +128,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         # The reader of --help went away; what is left in the buffer has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted.", err=True)
+    except (click.Abort, KeyboardInterrupt) as exc:
+        # Click raises an Abort from what interrupted.
+        click.echo(str(exc.__cause__ or "") or "Interrupted.", err=True)
         return 130
     except Exception as exc:
         from rnnprobe.cli._options import failure

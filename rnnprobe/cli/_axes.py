@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from rnnprobe.cli import _complete
-from rnnprobe.cli._options import Decorator, compose
+from rnnprobe.cli._options import Decorator, IntRange, compose
 from rnnprobe.search.space import AXES, Axis, known_names, parse_axis, value_text
 
 _DEFAULT_EPOCHS = 10
@@ -15,15 +15,13 @@ _DEFAULT_EPOCHS = 10
 length_options = compose(
     click.option(
         "--epochs",
-        type=click.IntRange(min=1),
+        type=IntRange(min=1),
         help=f"Passes over the training part.  [default: {_DEFAULT_EPOCHS}]",
     ),
-    click.option(
-        "--steps", type=click.IntRange(min=1), help="Number of updates in place of epochs."
-    ),
+    click.option("--steps", type=IntRange(min=1), help="Number of updates in place of epochs."),
     click.option(
         "--early-stopping",
-        type=click.IntRange(min=1),
+        type=IntRange(min=1),
         metavar="N",
         help="Stop after N epochs without a better validation loss; keep the best weights.",
     ),

@@ -12,7 +12,7 @@ from click.core import ParameterSource
 
 from rnnprobe._text import printable
 from rnnprobe.cli._complete import one_of
-from rnnprobe.cli._options import Decorator, compose, path_type
+from rnnprobe.cli._options import Decorator, FloatRange, compose, path_type
 from rnnprobe.search.space import AXES
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ machine_options: Decorator = compose(
     ),
     click.option(
         "--max-seconds",
-        type=click.FloatRange(min=0, min_open=True),
+        type=FloatRange(min=0, min_open=True),
         metavar="S",
         help="End a trial that takes longer.",
     ),

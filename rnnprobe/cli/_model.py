@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from rnnprobe.cli._options import (
     csv_columns,
     data_options,
     import_option,
+    keras_at_work,
     path_type,
 )
 from rnnprobe.cli._progress import downloads_told
@@ -85,10 +87,29 @@ def model_argument(name: str, **attributes: Any) -> Decorator:
     return click.argument(name, type=path_type(), shell_complete=_complete.models, **attributes)
 
 
+@contextlib.contextmanager
+def models_at_work(paths: Sequence[Path], options: dict[str, Any]) -> Iterator[None]:
+    """As `keras_at_work`; models that are not there are told before Keras loads.
+
+    Raises:
+        click.UsageError: One file is named twice; it would be compared with itself.
+        DataError: There is no such file.
+        ModelError: It is no Keras archive.
+    """
+    from rnnprobe._archive import check_model_file
+
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise click.UsageError("A MODEL is named twice; one file is one model.")
+    for path in paths:
+        check_model_file(path)
+    with keras_at_work(options["verbose"]):
+        yield
+
+
 def open_named(
     path: Path, options: dict[str, Any], loaded: dict[str, SequenceDataset] | None = None
 ) -> OpenedModel:
-    """Load the model and the data that the options name; inside `keras_at_work`."""
+    """Load the model and the data that the options name; inside `models_at_work`."""
     from rnnprobe.opening import open_model
 
     with downloads_told(quiet=options["quiet"]):

@@ -99,6 +99,18 @@ class _NamedPath(click.Path):
         return super().convert(value, param, ctx)
 
 
+class IntRange(click.IntRange):
+    """As Click's, that calls a wrong one no valid "integer range"."""
+
+    name = "integer"
+
+
+class FloatRange(click.FloatRange):
+    """As Click's, that calls a wrong one no valid "float range"."""
+
+    name = "number"
+
+
 class Texts(click.types.StringParamType):
     """Texts that an environment variable holds several of, which may hold spaces themselves.
 
@@ -182,13 +194,13 @@ layout_option = click.option(
 
 limit_option = click.option(
     "--limit-examples",
-    type=click.IntRange(min=1),
+    type=IntRange(min=1),
     metavar="N",
     help="Use at most N examples of each part, stratified.",
 )
 
 seed_option = click.option(
-    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Random seed."
+    "--seed", type=IntRange(0, 2**32 - 1), default=0, show_default=True, help="Random seed."
 )
 
 import_option = click.option(

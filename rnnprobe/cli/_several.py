@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from rnnprobe.cli._model import open_named
 from rnnprobe.cli._progress import Progress, counting
 
@@ -55,14 +53,13 @@ class SeveralModels:
 
 
 def open_several(paths: Sequence[Path], options: dict[str, Any]) -> SeveralModels:
-    """Open models one after the other and predict the part; inside `keras_at_work`.
+    """Open models one after the other and predict the part; inside `models_at_work`.
 
     Args:
         paths: At least two `.keras` files.
         options: Of the command: `split`, `quiet`, and those of `model_data_options`.
 
     Raises:
-        click.UsageError: A model is named twice.
         DataError: The models know different data.
     """
     from rnnprobe._archive import read_metadata, trained_seed
@@ -92,17 +89,15 @@ def open_several(paths: Sequence[Path], options: dict[str, Any]) -> SeveralModel
 def each_opened(
     paths: Sequence[Path], options: dict[str, Any]
 ) -> Iterator[tuple[Path, OpenedModel]]:
-    """Open models one after the other, all on the same data; inside `keras_at_work`.
+    """Open models one after the other, all on the same data; inside `models_at_work`.
 
     Args:
         paths: `.keras` files.
         options: Of the command, those of `model_data_options`.
 
     Raises:
-        click.UsageError: A model is named twice.
         DataError: The models know different data.
     """
-    refuse_named_twice(paths)
     loaded: dict[str, SequenceDataset] = {}
     first: SequenceDataset | None = None
     for path in paths:
@@ -125,12 +120,6 @@ def named_error(path: Path) -> Iterator[None]:
         if str(path) in str(exc):
             raise
         raise type(exc)(f"'{path}': {exc}") from exc
-
-
-def refuse_named_twice(paths: Sequence[Path]) -> None:
-    """Refuse one file under two names: it would be compared with itself."""
-    if len({path.resolve() for path in paths}) < len(paths):
-        raise click.UsageError("A MODEL is named twice; one file is one model.")
 
 
 def refuse_other_data(

@@ -9,25 +9,28 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rnnprobe._registry import check_name
 from rnnprobe.attacks import ATTACKS
 from rnnprobe.cli._complete import some_of
 from rnnprobe.cli._model import (
     export_option,
     model_argument,
     model_data_options,
+    models_at_work,
     open_named,
     split_option,
 )
 from rnnprobe.cli._options import (
     Command,
+    FloatRange,
     Output,
-    keras_at_work,
     output_options,
     plots_option,
     seed_option,
 )
 from rnnprobe.cli._progress import Progress, counting
-from rnnprobe.cli._several import refuse_named_twice, refuse_other_data
+from rnnprobe.cli._several import refuse_other_data
+from rnnprobe.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from rnnprobe.attacks._study import AttackStudy
@@ -52,6 +55,8 @@ def _list_of(
         parts = [part.strip() for part in text.split(",")]
         try:
             values = tuple(dict.fromkeys(convert(part) for part in parts))
+        except UnknownNameError as exc:
+            raise click.UsageError(str(exc), ctx) from exc
         except ValueError:
             values = ()
         if not values or (known and not set(values) <= set(known)):
@@ -81,13 +86,18 @@ def _name(text: str) -> str:
     return text
 
 
+def _attack_name(text: str) -> str:
+    check_name("attack", _name(text), ATTACKS)
+    return text
+
+
 @click.command("attack", cls=Command, short_help="Fool it by small changes, and check the attack.")
 @model_argument("models", nargs=-1, required=True, metavar="MODEL...")
 @click.option(
     "--attack",
     "attacks",
     metavar="LIST",
-    callback=_list_of(_name, "a list of names like fgsm,pgd"),
+    callback=_list_of(_attack_name, "a list of names like fgsm,pgd"),
     shell_complete=some_of(ATTACKS),
     help=f"Of {', '.join(ATTACKS)}, or your own module:class.  [default: fgsm,pgd,apgd; for "
     "tokens noise,hotflip]",
@@ -128,7 +138,7 @@ def _name(text: str) -> str:
 @export_option("Also write the attacked examples (.npz), or a line for each (.csv).")
 @click.option(
     "--fail-under",
-    type=click.FloatRange(0, 1),
+    type=FloatRange(0, 1),
     metavar="SHARE",
     help="End with status 3 if the robust accuracy is lower at the largest epsilon of a norm.",
 )
@@ -157,7 +167,6 @@ def _check_options(models: tuple[Path, ...], options: dict[str, Any]) -> None:
     if options["epsilon"] and not any(options["epsilon"]):
         raise click.UsageError("--epsilon got 0 alone, expected a number above 0 beside it.")
     if len(models) > 1:
-        refuse_named_twice(models)
         single = ("targeted", "timesteps", "export", "plots")
         given = [f"--{name}" for name in single if options[name]]
         if given:
@@ -181,7 +190,7 @@ def _attacks_and_budgets(
 
 def _attack(path: Path, output: Output, options: dict[str, Any]) -> int:
     part = options["split"]
-    with keras_at_work(options["verbose"]):
+    with models_at_work((path,), options):
         opened = open_named(path, options)
         dataset = opened.dataset
         study = _study(opened, options)
@@ -231,7 +240,7 @@ def _study(opened: OpenedModel, options: dict[str, Any]) -> AttackStudy:
 
 def _compare(paths: tuple[Path, ...], output: Output, options: dict[str, Any]) -> int:
     part, models, checks = options["split"], [], {}
-    with keras_at_work(options["verbose"]):
+    with models_at_work(paths, options):
         from rnnprobe.attacks._models import ModelRobustness
         from rnnprobe.attacks._study import study_attacks
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from rnnprobe.cli._model import model_argument, model_data_options, split_option
-from rnnprobe.cli._options import Command, Output, keras_at_work, output_options
+from rnnprobe.cli._model import model_argument, model_data_options, models_at_work, split_option
+from rnnprobe.cli._options import Command, IntRange, Output, output_options
 from rnnprobe.cli._several import open_several
 
 
@@ -17,7 +17,7 @@ from rnnprobe.cli._several import open_several
 @split_option
 @click.option(
     "--top",
-    type=click.IntRange(min=1),
+    type=IntRange(min=1),
     default=10,
     show_default=True,
     help="How many pairs of classes to list that got better, and that got worse.",
@@ -34,7 +34,7 @@ def command(models: tuple[Path, ...], **options: Any) -> None:
     if len(models) < 2:
         raise click.UsageError(f"Give two or more models to compare, but got '{models[0]}' alone.")
     output = Output.prepare(options)
-    with keras_at_work(options["verbose"]):
+    with models_at_work(models, options):
         from rnnprobe.confusions.comparison import compare_models
 
         several = open_several(models, options)

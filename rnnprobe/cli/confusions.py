@@ -13,15 +13,16 @@ from rnnprobe.cli._model import (
     export_option,
     model_argument,
     model_data_options,
+    models_at_work,
     open_named,
     split_option,
     what_option,
 )
 from rnnprobe.cli._options import (
     Command,
+    IntRange,
     Output,
     csv_columns,
-    keras_at_work,
     output_options,
     path_type,
     plots_option,
@@ -60,12 +61,12 @@ _MODELS_FIGURES = ("stability.png",)
 )
 @click.option(
     "--folds",
-    type=click.IntRange(min=2),
+    type=IntRange(min=2),
     help="For labels: in how many parts the training examples are left out in turn.  [default: 5]",
 )
 @click.option(
     "--top",
-    type=click.IntRange(min=1),
+    type=IntRange(min=1),
     default=10,
     show_default=True,
     help="How many pairs and mistakes to list.",
@@ -121,7 +122,7 @@ def _export(
 
 def _probe(path: Path, options: dict[str, Any]) -> None:
     output = Output.prepare(options, _FIGURES)
-    with keras_at_work(options["verbose"]):
+    with models_at_work((path,), options):
         from rnnprobe._archive import read_metadata, trained_seed
         from rnnprobe.confusions.folds import fold_settings
         from rnnprobe.confusions.mistakes import mistakes_of
@@ -168,7 +169,7 @@ def _set_side_by_side(paths: tuple[Path, ...], options: dict[str, Any]) -> None:
     from rnnprobe.cli._several import open_several
 
     output = Output.prepare(options, _MODELS_FIGURES)
-    with keras_at_work(options["verbose"]):
+    with models_at_work(paths, options):
         several = open_several(paths, options)
 
     from rnnprobe.confusions.mistakes import mistakes_of

@@ -9,6 +9,7 @@ import click
 from rnnprobe.cli import _complete
 from rnnprobe.cli._options import (
     Command,
+    IntRange,
     Output,
     column_options,
     layout_option,
@@ -64,7 +65,7 @@ def check_command(**options: Any) -> None:
 )
 @click.option(
     "--top",
-    type=click.IntRange(min=1),
+    type=IntRange(min=1),
     default=10,
     show_default=True,
     help="How many examples to show.",

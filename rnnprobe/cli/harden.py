@@ -9,11 +9,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnnprobe.cli._complete import some_of
-from rnnprobe.cli._model import export_option, model_argument, model_data_options, open_named
+from rnnprobe.cli._model import (
+    export_option,
+    model_argument,
+    model_data_options,
+    models_at_work,
+    open_named,
+)
 from rnnprobe.cli._options import (
     Command,
+    IntRange,
     Output,
-    keras_at_work,
     output_options,
     path_type,
     seed_option,
@@ -85,7 +91,7 @@ class _Number(click.ParamType[float]):
 )
 @click.option(
     "--folds",
-    type=click.IntRange(min=2),
+    type=IntRange(min=2),
     metavar="N",
     help=f"For {MISTAKES}: folds of the training part, each predicted by a model trained on the "
     f"others.  [default: {_DEFAULT_FOLDS}]",
@@ -93,13 +99,13 @@ class _Number(click.ParamType[float]):
 @export_option(f"For {MISTAKES}: write those that are trained on; .npz or .csv.")
 @click.option(
     "--epochs",
-    type=click.IntRange(min=1),
+    type=IntRange(min=1),
     help=f"Passes over the training part, in each arm.  [default: {_DEFAULT_EPOCHS}]",
 )
-@click.option("--steps", type=click.IntRange(min=1), help="Number of updates in place of epochs.")
+@click.option("--steps", type=IntRange(min=1), help="Number of updates in place of epochs.")
 @click.option(
     "--batch-size",
-    type=click.IntRange(min=1),
+    type=IntRange(min=1),
     default=64,
     show_default=True,
     help="Examples per update.",
@@ -114,7 +120,7 @@ class _Number(click.ParamType[float]):
 )
 @click.option(
     "--repeats",
-    type=click.IntRange(min=1),
+    type=IntRange(min=1),
     default=1,
     show_default=True,
     help="How often to train each arm, with another order of the examples.",
@@ -144,7 +150,7 @@ def command(model: Path, **options: Any) -> None:
         if target.resolve() == model.resolve():
             raise click.UsageError("--model-out names MODEL itself; give another name.")
         output.check_model(target)
-    with keras_at_work(options["verbose"]):
+    with models_at_work((model,), options):
         opened = open_named(model, options)
         mined = _mine(model, opened, options) if MISTAKES in options["with"] else None
         if export is not None and mined is not None:

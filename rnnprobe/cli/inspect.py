@@ -13,13 +13,14 @@ from rnnprobe.cli._model import (
     export_option,
     model_argument,
     model_data_options,
+    models_at_work,
     split_option,
     what_option,
 )
 from rnnprobe.cli._options import (
     Command,
+    IntRange,
     Output,
-    keras_at_work,
     output_options,
     plots_option,
     seed_option,
@@ -59,7 +60,7 @@ _SHARED = "gradients.png"  # one picture for all models
 )
 @click.option(
     "--example",
-    type=click.IntRange(min=0),
+    type=IntRange(min=0),
     metavar="INDEX",
     help="For attribution: this example of the part, from 0, in place of a pair's mistakes; "
     "without --pair its predicted class less the next.",
@@ -80,7 +81,7 @@ def command(models: tuple[Path, ...], **options: Any) -> None:
     output = Output.prepare(options, tuple(name for names in figures for name in names.values()))
     if output.format_name == "csv" and len(parts) > 1:
         raise click.UsageError(f"CSV holds one table; name one part: --what {parts[0]}.")
-    with keras_at_work(options["verbose"]):
+    with models_at_work(models, options):
         studies = _studies(models, parts, options)
         _refuse_nothing(studies, parts)
 

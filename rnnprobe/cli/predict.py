@@ -10,14 +10,13 @@ import click
 
 from rnnprobe._text import printable
 from rnnprobe.cli import _complete
-from rnnprobe.cli._model import model_argument
+from rnnprobe.cli._model import model_argument, models_at_work
 from rnnprobe.cli._options import (
     Command,
     Output,
     column_options,
     csv_columns,
     import_option,
-    keras_at_work,
     layout_option,
     result_options,
 )
@@ -52,7 +51,7 @@ def command(model: Path, data: str, **options: Any) -> None:
         if options["split"] is not None or csv_columns(options) is not None:
             raise click.UsageError("Standard input has no parts or columns; leave them out.")
         lines = _standard_input()
-    with keras_at_work(options["verbose"]):
+    with models_at_work((model,), options):
         from rnnprobe.prediction import predict_new
 
         found = predict_new(

@@ -13,11 +13,16 @@ import click
 from click.core import ParameterSource
 
 from rnnprobe.cli import _complete
-from rnnprobe.cli._model import model_data_options, open_named, split_option, what_option
+from rnnprobe.cli._model import (
+    model_data_options,
+    models_at_work,
+    open_named,
+    split_option,
+    what_option,
+)
 from rnnprobe.cli._options import (
     Command,
     force_option,
-    keras_at_work,
     path_type,
     plots_option,
     print_result,
@@ -73,7 +78,7 @@ def command(source: Path, **options: Any) -> None:
     """
     target = _Target.prepare(options)
     _check_source(source, options)
-    with keras_at_work(options["verbose"]):
+    with models_at_work(() if source.is_dir() else (source,), options):
         page = (_run_page if source.is_dir() else _model_page)(source, options)
     target.emit(page)
 

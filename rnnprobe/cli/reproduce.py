@@ -15,6 +15,7 @@ from rnnprobe.cli._execution import execution, execution_options, resume_hint
 from rnnprobe.cli._interrupt import received
 from rnnprobe.cli._options import (
     Command,
+    IntRange,
     Output,
     Texts,
     keras_at_work,
@@ -70,7 +71,7 @@ def _joined(ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ..
 )
 @click.option(
     "--repeats",
-    type=click.IntRange(min=1),
+    type=IntRange(min=1),
     default=1,
     show_default=True,
     help="Runs per cell, each with a seed of its own.",

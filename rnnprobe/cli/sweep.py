@@ -21,6 +21,7 @@ from rnnprobe.cli._execution import (
 from rnnprobe.cli._interrupt import received
 from rnnprobe.cli._options import (
     Command,
+    IntRange,
     Output,
     data_options,
     keras_at_work,
@@ -63,11 +64,11 @@ def _axis_names(
 @click.command("sweep", cls=Command, short_help="Try every combination, several times.")
 @axis_options(several=True)
 @click.option(
-    "--repeats", type=click.IntRange(min=1), default=1, show_default=True, help="Runs per cell."
+    "--repeats", type=IntRange(min=1), default=1, show_default=True, help="Runs per cell."
 )
 @click.option(
     "--confirm",
-    type=click.IntRange(min=0),
+    type=IntRange(min=0),
     default=0,
     show_default=True,
     metavar="N",
@@ -76,7 +77,7 @@ def _axis_names(
 @length_options
 @click.option(
     "--checkpoints",
-    type=click.IntRange(min=0),
+    type=IntRange(min=0),
     default=0,
     show_default=True,
     metavar="N",

@@ -7,11 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnnprobe.cli._model import export_option, model_argument, model_data_options, open_named
+from rnnprobe.cli._model import (
+    export_option,
+    model_argument,
+    model_data_options,
+    models_at_work,
+    open_named,
+)
 from rnnprobe.cli._options import (
     Command,
+    FloatRange,
+    IntRange,
     Output,
-    keras_at_work,
     output_options,
     plots_option,
     seed_option,
@@ -32,7 +39,7 @@ _EVERY = 100  # steps between two lines of progress
 )
 @click.option(
     "--source",
-    type=click.IntRange(min=0),
+    type=IntRange(min=0),
     metavar="INDEX",
     help="Stay close to this example of the test part.",
 )
@@ -45,28 +52,28 @@ _EVERY = 100  # steps between two lines of progress
 )
 @click.option(
     "--starts",
-    type=click.IntRange(min=1),
+    type=IntRange(min=1),
     default=20,
     show_default=True,
     help="From how many draws of noise.",
 )
 @click.option(
     "--steps",
-    type=click.IntRange(min=1),
+    type=IntRange(min=1),
     default=500,
     show_default=True,
     help="Largest number of steps from each.",
 )
 @click.option(
     "--confidence",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=FloatRange(0, 1, min_open=True, max_open=True),
     default=0.99,
     show_default=True,
     help="Probability of the class from which a start has converged.",
 )
 @click.option(
     "--source-weight",
-    type=click.FloatRange(0, 1e6),
+    type=FloatRange(0, 1e6),
     help="With --source: weight of the squared distance to it, at first.  [default: 0.05]",
 )
 @export_option("Also write the inputs, one a start, to this .npz file.", (".npz",))
@@ -87,7 +94,7 @@ def command(model: Path, **options: Any) -> None:
 
 
 def _synthesize(path: Path, output: Output, options: dict[str, Any]) -> None:
-    with keras_at_work(options["verbose"]):
+    with models_at_work((path,), options):
         from rnnprobe.attacks._synthesis_study import class_index, synthesize_class
 
         opened = open_named(path, options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,7 @@ from rnnprobe.cli._axes import axis_options, given_axes, length, length_options
 from rnnprobe.cli._complete import one_of
 from rnnprobe.cli._options import (
     Command,
+    IntRange,
     Output,
     data_options,
     keras_at_work,
@@ -24,6 +25,11 @@ from rnnprobe.cli._options import (
 from rnnprobe.cli._progress import Best, Progress
 from rnnprobe.cli._time_left import TimeLeft
 from rnnprobe.search.space import SearchSpace, canonical, to_specs
+
+if TYPE_CHECKING:
+    from rnnprobe.records import SequenceDataset
+    from rnnprobe.specs import ModelSpec, TrainSpec
+    from rnnprobe.training import Trained
 
 
 def _class_weights(
@@ -57,7 +63,7 @@ def _class_weights(
 )
 @click.option(
     "--log-every",
-    type=click.IntRange(min=1),
+    type=IntRange(min=1),
     metavar="N",
     help="Print loss and accuracy every N steps on stderr.",
 )
@@ -91,19 +97,9 @@ def command(**options: Any) -> None:
     dataset = load_data(options)
     with keras_at_work(options["verbose"]):
         from rnnprobe.models import save_model
-        from rnnprobe.training import model_metadata, train
+        from rnnprobe.training import model_metadata
 
-        num_train = len(dataset.train)
-        updates = math.ceil(num_train / train_spec.batch_size)
-        epochs = math.ceil(train_spec.num_steps(num_train) / updates)
-        with Progress("epochs", epochs, quiet=options["quiet"]) as progress:
-            run, model = train(
-                dataset,
-                model_spec,
-                train_spec,
-                on_epoch=_EpochLog(progress, epochs, may_stop=bool(options["early_stopping"])),
-                on_step=_StepLog(progress, options["log_every"]) if options["log_every"] else None,
-            )
+        run, model = _trained(dataset, model_spec, train_spec, options)
         finished = run.status == "ok"
         if finished:
             save_model(options["model_out"], model, model_metadata(dataset, run))
@@ -123,6 +119,30 @@ def command(**options: Any) -> None:
         )
 
 
+def _trained(
+    dataset: SequenceDataset,
+    model_spec: ModelSpec,
+    train_spec: TrainSpec,
+    options: dict[str, Any],
+) -> Trained:
+    """Train with a line an epoch."""
+    from rnnprobe.reports._common import counted
+    from rnnprobe.training import train
+
+    num_train = len(dataset.train)
+    updates = math.ceil(num_train / train_spec.batch_size)
+    epochs = math.ceil(train_spec.num_steps(num_train) / updates)
+    with Progress("epochs", epochs, quiet=options["quiet"]) as progress:
+        log = _EpochLog(progress, epochs, may_stop=bool(options["early_stopping"]))
+        every = options["log_every"]
+        on_step = _StepLog(progress, every) if every else None
+        try:
+            return train(dataset, model_spec, train_spec, on_epoch=log, on_step=on_step)
+        except KeyboardInterrupt:
+            over = f"Interrupted after {log.ended} of {counted(epochs, 'epoch')}"
+            raise KeyboardInterrupt(f"{over}; no model was saved.") from None
+
+
 class _EpochLog:
     """Prints every epoch, the best so far and how long the rest takes.
 
@@ -137,8 +157,10 @@ class _EpochLog:
     def __init__(self, progress: Progress, total: int, *, may_stop: bool) -> None:
         self._progress, self._total, self._may_stop = progress, total, may_stop
         self._left, self._best = TimeLeft(total), Best("best so far")
+        self.ended = 0
 
     def __call__(self, epoch: int, values: Mapping[str, float]) -> None:
+        self.ended = epoch
         loss = values["val_loss"]
         self._best.see((-loss,), f"validation loss {loss:.4f} (epoch {epoch})")
         left = self._left.after(seconds=values["seconds"])

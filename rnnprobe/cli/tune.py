@@ -11,6 +11,7 @@ from rnnprobe.cli._execution import entries_there, execution, execution_options,
 from rnnprobe.cli._interrupt import received
 from rnnprobe.cli._options import (
     Command,
+    IntRange,
     Output,
     data_options,
     keras_at_work,
@@ -40,14 +41,14 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--trials",
-    type=click.IntRange(min=1),
+    type=IntRange(min=1),
     default=12,
     show_default=True,
     help="How many configurations to try.",
 )
 @click.option(
     "--epochs",
-    type=click.IntRange(min=1),
+    type=IntRange(min=1),
     default=9,
     show_default=True,
     help="The most epochs per configuration.",
