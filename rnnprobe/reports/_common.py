@@ -136,18 +136,22 @@ def accuracy_finding(key: str, lead: str, correct: int, total: int, remark: str 
     return Finding(key, f"{lead} {interval_text(correct, total)}{remark}", value)
 
 
-def guessing_findings(correct: int, y: Array, names: Sequence[str]) -> list[Finding]:
-    """Return the sentence on an accuracy whose interval does not lie above that of one answer.
+def above_guessing(correct: int, y: Array) -> bool:
+    """Return whether the interval of an accuracy lies above that of always answering one class.
 
     Args:
         correct: How many examples are right.
         y: int64 (num_examples,), at least one.
-        names: Of the classes.
     """
+    return bool(wilson_interval(correct, len(y))[0] > np.bincount(y).max() / len(y))
+
+
+def guessing_findings(correct: int, y: Array, names: Sequence[str]) -> list[Finding]:
+    """Return the sentence on an accuracy that is not `above_guessing`; `names` are the classes'."""
+    if above_guessing(correct, y):
+        return []
     counts = np.bincount(y)
     share = float(counts.max() / len(y))
-    if wilson_interval(correct, len(y))[0] > share:
-        return []
     sentence = (
         "Not above guessing, as far as these examples tell: always answering "
         f"'{escape(names[int(counts.argmax())])}' is right in {share:.4f} of them"

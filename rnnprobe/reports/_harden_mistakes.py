@@ -13,7 +13,7 @@ from rnnprobe.hardening.experiment import BEFORE, Hardening
 from rnnprobe.hardening.mistakes import ONLY, SUBSET, TIMES, WITHOUT, Mined
 from rnnprobe.paired import Paired
 from rnnprobe.records import SequenceDataset
-from rnnprobe.reports._common import counted, p_phrase
+from rnnprobe.reports._common import above_guessing, counted, p_phrase
 from rnnprobe.reports._labels import folds_finding
 from rnnprobe.statistics import wilson_interval
 from rnnprobe.table import Column, Finding, Table, escape
@@ -73,10 +73,16 @@ def _verdict(one: Comparison) -> Finding:
     sentence = (
         f"{one.first} {VERDICTS[one.sign]} beside the {one.second}: test accuracy less "
         f"{_WHOSE[one.second]} {paired_text(paired)}, {paired.test}, "
-        f"{p_phrase(paired.p_value)}, adjusted {p_phrase(one.p_holm)}"
+        f"{p_phrase(paired.p_value)}, {adjusted_text(one)}"
     )
     key = f"{_KEYS[one.first]}_{one.second.replace(' ', '_')}"
     return Finding(key, sentence, {**paired._asdict(), "p_holm": one.p_holm, "sign": one.sign})
+
+
+def adjusted_text(one: Comparison) -> str:
+    """Return the adjusted p-value; where it takes back what the interval says, that it does."""
+    taken_back = ", which is not below 0.05" if one.paired.sign and not one.sign else ""
+    return f"adjusted {p_phrase(one.p_holm)}{taken_back}"
 
 
 def _mined(mined: Mined) -> Finding:
@@ -88,6 +94,8 @@ def _mined(mined: Mined) -> Finding:
         f"{counted(len(mined.suspects), 'suspected label')} among them, which may be right all the "
         "same"
     )
+    if not above_guessing(total - number, mined.out_of_fold.predictions.y):
+        sentence += "; the models of the folds are not above guessing, so mistakes mean little"
     if mined.absent:
         names = ", ".join(escape(name) for name in mined.absent)
         sentence += f"; no mistake is of the class {names}, which the mistakes alone do not teach"

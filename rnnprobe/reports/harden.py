@@ -17,6 +17,7 @@ from rnnprobe.records import SequenceDataset
 from rnnprobe.reports._common import counted, data_phrase, p_phrase, repeats_findings
 from rnnprobe.reports._harden_mistakes import (
     VERDICTS,
+    adjusted_text,
     mined_findings,
     mined_tables,
     paired_text,
@@ -205,9 +206,7 @@ def _paired_finding(key: str, lead: str, one: Comparison, repeats: int) -> Findi
         alone = f", {only} right with {one.first} alone, {paired.lost:,} with {one.second} alone"
         test = alone + test
     value = {**paired._asdict(), "p_holm": one.p_holm, "sign": one.sign}
-    return Finding(
-        key, f"{lead} {paired_text(paired)}{test}, adjusted {p_phrase(one.p_holm)}", value
-    )
+    return Finding(key, f"{lead} {paired_text(paired)}{test}, {adjusted_text(one)}", value)
 
 
 def _warnings(row: Row) -> list[Finding]:

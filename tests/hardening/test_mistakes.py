@@ -15,12 +15,14 @@ from scipy.stats import binomtest, ttest_rel
 from rnnprobe import KerasClassifier, SequenceDataset, Split, TrainSpec
 from rnnprobe.confusions.folds import DEFAULT_SETTINGS, FoldSettings, OutOfFold
 from rnnprobe.errors import DataError
-from rnnprobe.hardening.comparison import compare_rows
+from rnnprobe.hardening.comparison import Comparison, compare_rows
 from rnnprobe.hardening.evaluation import Attacks, Judge, Measured
 from rnnprobe.hardening.experiment import Hardening, budget_for, harden, num_lines
 from rnnprobe.hardening.mistakes import Mined, along, mine, mined_from, mistakes_arms
 from rnnprobe.hardening.trainer import Schedule
+from rnnprobe.paired import Paired
 from rnnprobe.records import Predictions
+from rnnprobe.reports._harden_mistakes import adjusted_text
 from rnnprobe.reports.harden import harden_report
 from rnnprobe.statistics import holm
 from rnnprobe.table import to_json, to_markdown
@@ -279,6 +281,31 @@ def test_verdicts_follow_from_the_adjusted_tests(
     found = replace(found, arms=less, pool_sizes=sizes, mined=none)
     findings = {one.key: one for one in harden_report(found, dataset, title="m").findings}
     assert "was left out: no label is suspected" in findings["no_suspects"].sentence
+
+
+@pytest.mark.parametrize(
+    ("p_value", "p_holm", "taken_back"),
+    [(0.01, 0.07, True), (0.2, 0.6, False), (0.001, 0.01, False)],
+)
+def test_a_difference_that_the_adjustment_takes_back_says_so(
+    p_value: float, p_holm: float, taken_back: bool
+) -> None:
+    paired = Paired(0.1, 0.02, 0.18, p_value, 9, 2, "a test")
+    text = adjusted_text(Comparison("clean", "mistakes x5", "control", paired, p_holm))
+    assert text.startswith(f"adjusted p = {p_holm:g}")
+    assert text.endswith(", which is not below 0.05") is taken_back
+
+
+def test_mistakes_of_models_that_learnt_nothing_are_called_so(
+    noisy: SequenceDataset, mined: Mined, hardened: Hardening
+) -> None:
+    said = "the models of the folds are not above guessing"
+    findings = {one.key: one for one in harden_report(hardened, noisy, title="m").findings}
+    assert said not in findings["mined"].sentence
+    most = mined.num_examples * 3 // 4  # of three equal classes
+    poor = replace(hardened, mined=replace(mined, mistakes=np.arange(most)))
+    findings = {one.key: one for one in harden_report(poor, noisy, title="m").findings}
+    assert said in findings["mined"].sentence
 
 
 def test_with_an_adversarial_arm_all_are_attacked(
