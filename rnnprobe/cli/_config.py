@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,26 @@ def read_config(ctx: click.Context, parameter: click.Parameter, path: Path | Non
     ctx.meta[_FILE] = path
 
 
+def refuse_unknown_variables(ctx: click.Context) -> None:
+    """Refuse an environment variable that begins like the command's own and is none of them."""
+    if ctx.resilient_parsing:
+        return
+    known = [
+        _own_variable(option, ctx)
+        for option in ctx.command.params
+        if isinstance(option, click.Option) and option.allow_from_autoenv
+    ]
+    for name in sorted(os.environ):
+        if name.startswith(f"{ctx.auto_envvar_prefix}_") and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            did_you_mean = f" Did you mean {near[0]}?" if near else ""
+            raise click.UsageError(
+                f"The environment variable {name} names no option of '{ctx.command_path}'."
+                f"{did_you_mean}",
+                ctx,
+            )
+
+
 def with_origin(exc: click.UsageError, ctx: click.Context) -> click.UsageError:
     """Return an error about a value that was not typed with a sentence on where it comes from."""
     option = getattr(exc, "param", None) or _being_read(ctx)
@@ -82,6 +103,10 @@ def _being_read(ctx: click.Context) -> click.Parameter | None:
 def _variable(option: click.Option, ctx: click.Context) -> str:
     if isinstance(option.envvar, str) and option.envvar in os.environ:
         return option.envvar
+    return _own_variable(option, ctx)
+
+
+def _own_variable(option: click.Option, ctx: click.Context) -> str:
     return f"{ctx.auto_envvar_prefix}_{str(option.name).upper()}"
 
 

@@ -18,7 +18,7 @@ import click
 
 from rnnprobe._text import is_utf8
 from rnnprobe.cli import _complete
-from rnnprobe.cli._config import read_config, with_origin
+from rnnprobe.cli._config import read_config, refuse_unknown_variables, with_origin
 from rnnprobe.cli._progress import downloads_told, say_notes
 from rnnprobe.datasets import LAYOUTS, SUMMARIES
 from rnnprobe.errors import RnnprobeError
@@ -39,9 +39,11 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         try:
-            return super().parse_args(ctx, args)
+            rest = super().parse_args(ctx, args)
         except click.UsageError as exc:
             raise with_origin(exc, ctx) from exc
+        refuse_unknown_variables(ctx)
+        return rest
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -242,3 +242,17 @@ def test_what_is_typed_stands_before_the_environment_and_that_before_the_file(
     done = cli("train")
     assert done.status == 2
     assert "comes from the environment variable RNNPROBE_CONFIG." in done.err
+
+
+def test_a_variable_of_no_option_is_refused_by_its_own_command_alone(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RNNPROBE_TRAIN_EPOCS", "3")
+    done = cli("train")
+    assert (done.status, done.out) == (2, "")
+    assert done.err == (
+        "Error: The environment variable RNNPROBE_TRAIN_EPOCS names no option of "
+        "'rnnprobe train'. Did you mean RNNPROBE_TRAIN_EPOCHS? See 'rnnprobe train --help'.\n"
+    )
+    assert cli("train", "--help").status == 0
+    assert cli("data", "list").status == 0
