@@ -15,6 +15,8 @@ from rnnprobe.search.space import AXES, Configuration, value_text
 from rnnprobe.statistics import wilson_interval
 from rnnprobe.table import Finding, escape, p_text
 
+_ALWAYS_NAMED = ("cell", "units", "learning_rate")  # which everybody asks for
+
 
 def data_phrase(dataset: SequenceDataset) -> str:
     """Return the name, sizes and digest of a data set as Markdown."""
@@ -69,13 +71,13 @@ def train_command(
     """Return the command that trains a configuration to the same weights.
 
     Args:
-        configuration: A value per axis; what is the default is left out.
+        configuration: A value per axis; most that are the default are left out.
         settings: More options by name with underscores; None is left out.
         dataset: What to train on. No option names its split; a remark at the end does.
     """
     arguments = ["rnnprobe", "train"]
     for name, value in configuration.items():
-        if value is not None and (name == "cell" or value != AXES[name].default):
+        if value is not None and (name in _ALWAYS_NAMED or value != AXES[name].default):
             text = repr(value) if isinstance(value, float) else value_text(value)
             arguments += [AXES[name].option, text]
     for name, value in settings.items():
