@@ -45,7 +45,7 @@ def main(data: Any = "mnist-5k", epochs: int = 6) -> None:
         rows = abs(study.explanation.found.steps).mean(axis=0)
         print(f"  most of the most frequent mistake comes from row {rows.argmax() + 1}")
 
-    (layer,) = rnnprobe.record_cells(models["lstm"], dataset.test.x[:5]).values()
+    layer = rnnprobe.record_cells(models["lstm"], dataset.test.x[:5])["lstm"]
     print("cell states of five pictures, every row, every unit:", layer["cell state"].shape)
 
 

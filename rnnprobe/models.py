@@ -59,7 +59,9 @@ def build_model(spec: ModelSpec, dataset: SequenceDataset) -> keras.Model:
     if dataset.kind == "tokens":
         inputs = hidden = keras.Input((num_steps,), dtype="int32", name="x")
         size = spec.embedding or min(_DEFAULT_EMBEDDING, dataset.num_tokens)
-        hidden = keras.layers.Embedding(dataset.num_tokens, size, mask_zero=True)(hidden)
+        hidden = keras.layers.Embedding(dataset.num_tokens, size, mask_zero=True, name="embedding")(
+            hidden
+        )
     else:
         inputs = hidden = keras.Input((num_steps, dataset.test.x.shape[2]), name="x")
     if dataset.kind == "values" and dataset.test.mask is not None:
@@ -95,10 +97,18 @@ def _recurrent(
             **with_joint_kernels(initializers, spec.cell, hidden.shape[-1], spec.units),
             **spec.cell_options,
         )
+        _number(recurrent, layer)
         if spec.bidirectional:
             recurrent = keras.layers.Bidirectional(recurrent)
+            _number(recurrent, layer)
         hidden = recurrent(hidden, mask=mask) if mask is not None else recurrent(hidden)
     return hidden
+
+
+def _number(layer: keras.layers.Layer, place: int) -> None:
+    """Name a layer as in a fresh process: Keras counts on over all models that a process builds."""
+    stem = re.sub(r"_\d+$", "", layer.name)
+    layer.name = f"{stem}_{place}" if place else stem
 
 
 class _ProbabilityMeanSquaredError(keras.losses.Loss):  # type: ignore[misc]

@@ -36,6 +36,19 @@ def test_a_saved_model_loads_where_rnnprobe_is_never_imported(saved_model: Path)
     assert done.stdout.strip() == "(2, 3)"
 
 
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_layers_are_called_alike_however_many_models_were_built(
+    values: SequenceDataset, bidirectional: bool
+) -> None:
+    spec = ModelSpec("gru", units=2, layers=3, bidirectional=bidirectional)
+    stem = "bidirectional" if bidirectional else "gru"
+    wanted = ["x", stem, f"{stem}_1", f"{stem}_2", "logits"]
+    for _ in range(2):
+        model = build_model(spec, values)
+        assert [layer.name for layer in model.layers] == wanted
+        assert len({weight.path for weight in model.weights}) == len(model.weights)
+
+
 def test_the_metadata_is_in_the_archive(saved_model: Path, values_npz: Path) -> None:
     metadata = read_metadata(saved_model)
     assert metadata is not None

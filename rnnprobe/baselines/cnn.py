@@ -43,5 +43,5 @@ def build(
     x = layers.Conv2D(16, 5, activation="tanh", name="convolution_2")(x)
     if min(x.shape[1:3]) >= 2:
         x = layers.AveragePooling2D(2)(x)
-    x = layers.Dense(120, activation="tanh")(layers.Flatten()(x))
-    return layers.Dense(84, activation="tanh")(x)
+    x = layers.Dense(120, activation="tanh", name="dense_1")(layers.Flatten()(x))
+    return layers.Dense(84, activation="tanh", name="dense_2")(x)
