@@ -164,6 +164,8 @@ def _read_tune(folder: Path, described: Mapping[str, Any], data: str | None) -> 
 
     dataset = _load(folder, described, data)
     result = load_tune(folder)
+    if result.test is not None and result.test.total != len(dataset.test):  # a damaged one
+        result = replace(result, test=None, over=False)
 
     def draw() -> dict[str, Figure]:
         if result.best is None:

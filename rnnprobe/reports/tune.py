@@ -44,9 +44,7 @@ def tune_report(
         model_file: Where the best model was saved; None where it was not.
     """
     findings = []
-    if result.over and result.test is None:
-        findings.append(_untested_finding(result))
-    elif len(result.trials) < result.budget or result.test is None:
+    if len(result.trials) < result.budget or result.test is None:
         findings.append(_missing_finding(result))
     findings += unreadable_findings(result.unreadable)
     findings += _best_findings(result, dataset)
@@ -75,7 +73,7 @@ def tune_report(
 
 
 def _missing_finding(result: TuneResult) -> Finding:
-    """Say what is not there, and how to get it; a run folder keeps no model and no test."""
+    """Say what is not there, and how to get it."""
     missing = result.budget - len(result.trials)
     sentence = f"Not complete: {len(result.trials)} of {result.budget} configurations were tried"
     goes_on = "goes on"
@@ -85,15 +83,6 @@ def _missing_finding(result: TuneResult) -> Finding:
     if result.run_dir is not None:
         sentence += f"; `{resume_command('tune', result.run_dir)}` {goes_on}"
     return Finding("missing", sentence, missing)
-
-
-def _untested_finding(result: TuneResult) -> Finding:
-    """Say what the folder of a search that is over does not hold."""
-    sentence = (
-        f"Complete: {len(result.trials)} of {result.budget} configurations were tried; the run "
-        "folder keeps no test result of the best, which is printed when a search ends"
-    )
-    return Finding("untested", sentence, None)
 
 
 def _best_findings(result: TuneResult, dataset: SequenceDataset) -> list[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,20 @@ from typing import Any
 
 import keras
 
+from rnnprobe._fields import INTEGER, NUMBER, TEXT, Fields, misfit
+from rnnprobe._files import write_text
 from rnnprobe.evaluation import Evaluation
 from rnnprobe.search.space import Configuration, SearchSpace
 from rnnprobe.specs import Run
+
+TEST = "test.json"
+_TEST_FIELDS: Fields = {
+    "trial": INTEGER,
+    "loss": NUMBER,
+    "correct": INTEGER,
+    "total": INTEGER,
+    "hits": TEXT,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +71,7 @@ class TuneResult:
         seconds: Wall time of the search; what was resumed is not in it.
         run_dir: Where the results are kept, or None.
         model: The best trial's; None where the search is not over.
-        test: That model on the test part, which chose nothing; None as before.
+        test: That model on the test part, which chose nothing; None where it is not known.
         over: Whether nothing is left to train.
         unreadable: How many lines of `results.jsonl` were no results.
     """
@@ -82,6 +94,24 @@ class TuneResult:
         """The finished trial with the best validation accuracy, the first one at a tie."""
         finished = [trial for trial in self.trials if trial.run.status == "ok"]
         return max(finished, key=lambda trial: trial.score, default=None)
+
+
+def write_test(folder: Path, best: Trial, test: Evaluation) -> None:
+    """Keep what the best trial reached on the test part in the run folder."""
+    values = {"trial": best.number, **test._asdict(), "hits": test.hits.hex()}
+    write_text(folder / TEST, json.dumps(values) + "\n")
+
+
+def read_test(folder: Path, best: Trial | None) -> Evaluation | None:
+    """Return what `write_test` kept; None where it is not there, of another trial or damaged."""
+    try:
+        values = json.loads((folder / TEST).read_text("utf-8"))
+        if misfit(values, _TEST_FIELDS) or best is None or values.pop("trial") != best.number:
+            return None
+        test = Evaluation(**{**values, "hits": bytes.fromhex(values["hits"])})
+    except (OSError, ValueError, TypeError, RecursionError):
+        return None
+    return test if 0 <= test.correct <= test.total > 0 else None
 
 
 def trial_of(entry: Mapping[str, Any]) -> Trial:

@@ -29,7 +29,7 @@ from rnnprobe.search.task import (
     outcome_entry,
     run_folder,
 )
-from rnnprobe.search.trials import Trial, TuneResult, trial_of
+from rnnprobe.search.trials import Trial, TuneResult, read_test, trial_of, write_test
 from rnnprobe.training import Training
 
 STATES = "states"
@@ -96,8 +96,9 @@ def tune(
                         f"No trial finished, of {len(result.trials)}. The first: {first}."
                     )
                 training = search.trained(result.best)
+            test = evaluate(training.model, dataset.test, result.best.run.train.loss)
+            write_test(folder, result.best, test)
             shutil.rmtree(folder / STATES)
-    test = evaluate(training.model, dataset.test, result.best.run.train.loss)
     seconds = time.perf_counter() - started
     return replace(
         result,
@@ -132,8 +133,9 @@ def load_tune(run_dir: str | Path) -> TuneResult:
     result = wanted.result(entries, folder)
     # States of trials are kept until the best one was trained to its end.
     left = unreadable or (folder / STATES).exists()
-    over = len(result.trials) == result.budget and not left
-    return replace(result, over=over, unreadable=unreadable)
+    test = read_test(folder, result.best)
+    over = len(result.trials) == result.budget and test is not None and not left
+    return replace(result, test=test if over else None, over=over, unreadable=unreadable)
 
 
 @dataclass(frozen=True)

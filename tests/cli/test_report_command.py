@@ -27,6 +27,7 @@ from rnnprobe.experiments._shapes import SHAPES, Shape
 from rnnprobe.journal import Journal
 from rnnprobe.search.sweep import Plan
 from rnnprobe.search.task import MODELS
+from rnnprobe.search.trials import TEST
 from rnnprobe.search.tuner import STATES, Wanted
 from rnnprobe.specs import Run, specs_from_dict
 
@@ -476,20 +477,27 @@ def test_a_search_is_told_by_its_trials(
             told = {"number": number, "configuration": configuration, "chosen": "random"}
             run = run_of(saved_model, task, 0.1 * number)
             journal.append(entry(str(number), run, trial={**told, "promoted_after": []}))
+    kept = tmp_path / "run" / TEST
+    tested = {"trial": 2, "loss": 0.5, "correct": 6, "total": len(dataset.test), "hits": ""}
+    kept.write_text(json.dumps(tested))
     done = cli("report", "run", "--plots", "p")
     assert done.status == 0, done.err
     found = chapters(done.out)
     assert list(found) == ["What was searched"]
     assert "Best on validation: trial 2, accuracy 0.2000" in done.out
-    assert "Complete: 2 of 2 configurations were tried; the run folder keeps no test" in done.out
+    assert "Test accuracy of trial 2: 0.5000 [" in done.out
     assert "--resume" not in done.out
     assert chapters(done.out)["What was searched"][0] == ""
+    for wrong in ({"trial": 1}, {"total": 99}, {"correct": 13}, {"hits": "?"}, {"loss": None}):
+        kept.write_text(json.dumps({**tested, **wrong}))
+        assert "the best is not tested here; `rnnprobe tune --run-dir" in cli("report", "run").out
+    kept.write_text(json.dumps(tested))
     results = tmp_path / "run" / "results.jsonl"
     whole = results.read_bytes()
     results.write_bytes(whole + b"{]\n")
     damaged = cli("report", "run").out
     assert "- The run folder has 1 line that cannot be read; their runs count as not" in damaged
-    assert "Complete" not in damaged
+    assert "Test accuracy" not in damaged
     results.write_bytes(whole)
     (tmp_path / "run" / STATES).mkdir()  # as it is while the search runs
     running = cli("report", "run")

@@ -24,7 +24,7 @@ from rnnprobe.journal import RESULTS
 from rnnprobe.search import TUNERS
 from rnnprobe.search.hypermodel import encode, hyperparameters, sample
 from rnnprobe.search.oracles import BudgetHyperbandOracle, build_oracle
-from rnnprobe.search.trials import Trial, TuneResult
+from rnnprobe.search.trials import TEST, Trial, TuneResult
 
 # What a search does hangs on no cell, and to trace and compile a recurrent one takes seconds each;
 # the cells' own part, states that are saved and programs that are shared, is in test_training.py.
@@ -91,7 +91,9 @@ def test_a_search_by_workers_and_a_resumed_one_end_as_one_process_does(
 
     whole = run()
     assert whole.over
-    assert load_tune(folder).over
+    kept_there = load_tune(folder)
+    assert kept_there.over
+    assert kept_there.test == whole.test
     if tuner != "bayesian":  # which learns from what is done, so its course is its workers' own
         assert table(whole) == table(alone(tuner))
         assert whole.test == alone(tuner).test
@@ -102,13 +104,14 @@ def test_a_search_by_workers_and_a_resumed_one_end_as_one_process_does(
     assert part.model is None
     assert part.unreadable == 1
     assert not part.over
+    assert part.test is None
     resumed = run(resume=True)
     assert table(resumed) == table(whole) == table(load_tune(folder))
     assert resumed.test == whole.test
     assert sorted((folder / RESULTS).read_text().splitlines()[:kept]) == sorted(
         line.rstrip() for line in lines[:kept]
     )
-    assert sorted(path.name for path in folder.iterdir()) == ["experiment.json", RESULTS]
+    assert sorted(path.name for path in folder.iterdir()) == ["experiment.json", RESULTS, TEST]
 
 
 def test_a_folder_of_another_search_is_refused(values: SequenceDataset, tmp_path: Path) -> None:
