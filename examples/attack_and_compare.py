@@ -4,7 +4,7 @@ Both read the same digits row by row. The strongest gradient attack we have chan
 little; another looks for the smallest change that fools; a third may change only some rows, by 0.1
 at most. A stronger attack may find more: what is left is at most so robust.
 
-Run it by `python examples/attack_and_compare.py`; on two cores it takes two minutes.
+Run it by `python examples/attack_and_compare.py`; on two cores it takes a minute.
 """
 
 from typing import Any

@@ -5,7 +5,7 @@ gates, and which row speaks loudest for the most frequent mistake? At the end ev
 every step is taken out, to be looked at as you please. All intervals are over the pictures of the
 test part; another training run would differ by more.
 
-Run it by `python examples/inside_three_cells.py`; on two cores it takes a minute.
+Run it by `python examples/inside_three_cells.py`; on two cores it takes half a minute.
 """
 
 from typing import Any

@@ -5,7 +5,7 @@ gesture. So that nothing need be downloaded we make it up here: circles, swipes 
 ones, of 20 to 60 moments. Write the path and the columns of your own table in their place; if one
 person made several recordings, cut the parts yourself, or the test part knows them already.
 
-Run it by `python examples/sensor_csv.py`; on two cores it takes half a minute.
+Run it by `python examples/sensor_csv.py`; on two cores it takes ten seconds.
 """
 
 import tempfile
