@@ -208,7 +208,10 @@ def load_model(path: str | Path, imports: Sequence[str] = ()) -> keras.Model:
 def import_code(name: str) -> None:
     """Import the user's own code, a file or a module, for the classes that it registers."""
     path = Path(name)
-    if path.suffix == ".py" and path.stem in sys.modules:
+    there = sys.modules.get(path.stem) if path.suffix == ".py" else None
+    if there is not None:
+        if getattr(there, "__file__", None) == str(path.resolve()):  # for the model before
+            return
         raise DataError(
             f"Cannot import '{name}': a module '{path.stem}' is loaded already; rename it."
         )
@@ -216,12 +219,16 @@ def import_code(name: str) -> None:
         if path.suffix != ".py":
             importlib.import_module(name)
             return
-        specification = importlib.util.spec_from_file_location(path.stem, path)
+        specification = importlib.util.spec_from_file_location(path.stem, path.resolve())
         if specification is None or specification.loader is None:
             raise ImportError(f"no Python file '{name}'")
         module = importlib.util.module_from_spec(specification)
         sys.modules[path.stem] = module
-        specification.loader.exec_module(module)
+        try:
+            specification.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[path.stem]
+            raise
     except Exception as exc:
         raise DataError(f"Cannot import '{name}': {type(exc).__name__}: {exc}.") from exc
 

@@ -261,7 +261,8 @@ def _finish(
         click.echo(f"results are kept in {result.run_dir}", err=True)
         if options["save_models"]:
             folder = Path(str(result.run_dir), MODELS)
-            kept, finished = len(list(folder.glob("*.keras"))), sum(r.finished for r in result.runs)
+            runs = (*result.runs, *result.confirmations)
+            kept, finished = len(list(folder.glob("*.keras"))), sum(r.finished for r in runs)
             click.echo(f"models are kept in {folder}: {kept} of {finished} runs", err=True)
             if kept < finished:
                 click.echo("runs made before, without --save-models, left no model", err=True)

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -205,8 +206,17 @@ def test_own_classes_come_by_import(cli: Cli, values_npz: Path, tmp_path: Path) 
     assert done.status == 1
     assert "needs the class 'Net'" in done.err
     assert "--import" in done.err
-    done = cli("confusions", "net.keras", "--data", values_npz, "--import", "own_layers.py")
+    shutil.copy("net.keras", "again.keras")
+    models = ("net.keras", "again.keras")
+    done = cli("confusions", *models, "--data", values_npz, "--import", "own_layers.py")
     assert done.status == 0, done.err
+    Path("json.py").write_text("")
+    done = cli("confusions", "net.keras", "--data", values_npz, "--import", "json.py")
+    assert "a module 'json' is loaded already; rename it." in done.err
+    for _ in range(2):
+        Path("broken.py").write_text("1 / 0")
+        done = cli("confusions", "net.keras", "--data", values_npz, "--import", "broken.py")
+        assert "Cannot import 'broken.py': ZeroDivisionError: division by zero." in done.err
 
 
 def test_predictions_of_any_framework(cli: Cli, tmp_path: Path) -> None:

@@ -251,6 +251,8 @@ def test_the_models_of_a_sweep_are_kept_where_asked_for(cli: Cli, values_npz: Pa
     assert cli(*grid, *more).status == 0
     late = cli(*grid, *more, "--save-models")
     assert "models are kept in run/models: 4 of 6 runs" in late.err
+    confirmed = cli(*grid, *more, "--save-models", "--confirm", 1)
+    assert "models are kept in run/models: 6 of 8 runs" in confirmed.err
     assert "runs made before, without --save-models, left no model" in late.err
     wrong = cli(*grid, "--save-models", "--listen", "8786")
     assert wrong.status == 2
