@@ -178,7 +178,7 @@ def _read_tune(folder: Path, described: Mapping[str, Any], data: str | None) -> 
         # Of one that is over it would train the best again.
         "" if result.over else resume_command("tune", folder),
         tune_report(result, dataset),
-        headline="best" if result.best is not None else "",
+        headline="test" if result.test else "best" if result.best else "",
         resumes=not result.over,
     )
     runs = tuple(trial.run for trial in result.trials)

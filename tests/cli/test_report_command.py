@@ -485,6 +485,7 @@ def test_a_search_is_told_by_its_trials(
     found = chapters(done.out)
     assert list(found) == ["What was searched"]
     assert "Best on validation: trial 2, accuracy 0.2000" in done.out
+    assert "- **What was searched**: Test accuracy of trial 2: 0.5000 [" in done.out
     assert "Test accuracy of trial 2: 0.5000 [" in done.out
     assert "--resume" not in done.out
     assert chapters(done.out)["What was searched"][0] == ""
