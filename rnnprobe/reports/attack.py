@@ -289,8 +289,6 @@ def _checks_table(checks: tuple[Check, ...], norm: str, *, several: bool) -> Tab
         f"Checks of the attacks{where} (on at most 100 examples, at the epsilon where about half "
         "of them fall; one in 100 against it still passes)"
     )
-    if not any(check.examples for check in checks):
-        return Table(_CHECK_COLUMNS[:-1], tuple(row[:-1] for row in rows), title)
     return Table(_CHECK_COLUMNS, rows, title)
 
 
