@@ -9,7 +9,7 @@ import numpy as np
 
 from rnnprobe.classifier import KerasClassifier
 from rnnprobe.models import build_loss
-from rnnprobe.records import Split
+from rnnprobe.records import Array, Split
 
 
 class Evaluation(NamedTuple):
@@ -27,6 +27,12 @@ class Evaluation(NamedTuple):
     def accuracy(self) -> float:
         """Share right, in [0, 1]."""
         return self.correct / self.total
+
+    @property
+    def right(self) -> Array:
+        """Bool (total,), which examples were right."""
+        packed = np.frombuffer(self.hits, np.uint8)
+        return np.unpackbits(packed, count=self.total).astype(bool)
 
 
 def evaluate(model: keras.Model, split: Split, loss: str = "cross-entropy") -> Evaluation:

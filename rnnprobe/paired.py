@@ -75,6 +75,16 @@ def compare_paired(first: Sequence[Array], second: Sequence[Array]) -> Paired:
     return _exact(int(gained[0]), int(lost[0]), ours.shape[1])
 
 
+def guessing(right: Array, y: Array) -> Paired:
+    """Compare a classifier with always answering the most frequent class of these examples.
+
+    Args:
+        right: bool (num_examples,), which examples it gets right; one at least.
+        y: int64 (num_examples,), their classes.
+    """
+    return compare_paired([right], [y == np.bincount(y).argmax()])
+
+
 def _exact(gained: int, lost: int, total: int) -> Paired:
     from scipy.stats import binomtest
 

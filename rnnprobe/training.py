@@ -85,6 +85,8 @@ class Training:
         self._best: tuple[float, int, list[Array]] | None = None
         self._hits = b""
         self._ended = False
+        self.test: Evaluation | None = None
+        """The model on the test part, once `tested` was called."""
         self._steps_per_call = 1
         self._on_epoch, self._on_step = on_epoch, on_step
 
@@ -294,7 +296,9 @@ class Training:
         run = self.run()
         if run.status != "ok":
             return run
-        test = measure(self._program.classifier, self.dataset.test, self.train_spec.loss)
+        self.test = test = measure(
+            self._program.classifier, self.dataset.test, self.train_spec.loss
+        )
         measured = {
             "test_loss": test.loss,
             "test_accuracy": test.accuracy,

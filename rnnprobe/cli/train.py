@@ -10,6 +10,7 @@ import click
 
 from rnnprobe.cli._axes import axis_options, given_axes, length, length_options
 from rnnprobe.cli._complete import one_of
+from rnnprobe.cli._interrupt import received
 from rnnprobe.cli._options import (
     Command,
     IntRange,
@@ -28,8 +29,8 @@ from rnnprobe.search.space import SearchSpace, canonical, to_specs
 
 if TYPE_CHECKING:
     from rnnprobe.records import SequenceDataset
-    from rnnprobe.specs import ModelSpec, TrainSpec
-    from rnnprobe.training import Trained
+    from rnnprobe.specs import ModelSpec, Run, TrainSpec
+    from rnnprobe.training import Training
 
 
 def _class_weights(
@@ -99,17 +100,19 @@ def command(**options: Any) -> None:
         from rnnprobe.models import save_model
         from rnnprobe.training import model_metadata
 
-        run, model = _trained(dataset, model_spec, train_spec, options)
+        run, training = _trained(dataset, model_spec, train_spec, options)
         finished = run.status == "ok"
         if finished:
-            save_model(options["model_out"], model, model_metadata(dataset, run))
+            save_model(options["model_out"], training.model, model_metadata(dataset, run))
 
     from rnnprobe.reports._figures import curves_figure
     from rnnprobe.reports.train import train_report
 
     title = f"{model_spec.cell} on {dataset.name}"
     output.draw({"curves.png": curves_figure(run.history, title)} if output.plots else {})
-    output.emit(train_report(run, dataset, str(options["model_out"]) if finished else None))
+    right = training.test.right if training.test else None
+    saved = str(options["model_out"]) if finished else None
+    output.emit(train_report(run, dataset, saved, right))
     if not finished:
         from rnnprobe.errors import TrainingError
 
@@ -124,10 +127,10 @@ def _trained(
     model_spec: ModelSpec,
     train_spec: TrainSpec,
     options: dict[str, Any],
-) -> Trained:
+) -> tuple[Run, Training]:
     """Train with a line an epoch."""
     from rnnprobe.reports._common import counted
-    from rnnprobe.training import train
+    from rnnprobe.training import Training
 
     num_train = len(dataset.train)
     updates = math.ceil(num_train / train_spec.batch_size)
@@ -137,10 +140,14 @@ def _trained(
         every = options["log_every"]
         on_step = _StepLog(progress, every) if every else None
         try:
-            return train(dataset, model_spec, train_spec, on_epoch=log, on_step=on_step)
+            training = Training(dataset, model_spec, train_spec, on_epoch=log, on_step=on_step)
+            training.advance()
+            training.finish()
+            return training.tested(), training
         except KeyboardInterrupt:
-            over = f"Interrupted after {log.ended} of {counted(epochs, 'epoch')}"
-            raise KeyboardInterrupt(f"{over}; no model was saved.") from None
+            received()
+            ended = f"{log.ended} of {counted(epochs, 'epoch')}"
+            raise KeyboardInterrupt(f"Interrupted after {ended}; no model was saved.") from None
 
 
 class _EpochLog:

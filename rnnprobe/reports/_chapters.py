@@ -262,7 +262,7 @@ def _train_report(run: Run, opened: OpenedModel, known: Mapping[str, Any]) -> Re
     metrics = dict(run.metrics)
     tested = metrics.pop("test_accuracy", None)
     if dataset.digest == run.dataset_digest:
-        return _with_test(run, tested, dataset, opened.name)
+        return _with_test(run, tested, opened)
     report = train_report(replace(run, metrics=metrics), dataset, opened.name)
     data = f"{escape(known['data']['name'])} (digest {run.dataset_digest})"
     caption = (
@@ -272,13 +272,18 @@ def _train_report(run: Run, opened: OpenedModel, known: Mapping[str, Any]) -> Re
     return replace(report, caption=caption, facts={**report.facts, "digest": run.dataset_digest})
 
 
-def _with_test(run: Run, tested: float | None, dataset: SequenceDataset, name: str) -> Report:
+def _with_test(run: Run, tested: float | None, opened: OpenedModel) -> Report:
     """Return the report of the training; why it holds no test, where the file tells it in part."""
+    dataset, name = opened.dataset, opened.name
     metrics, total = dict(run.metrics), len(dataset.test)
     if tested is not None:
         metrics.setdefault("test_correct", round(tested * total))
     if tested is None or ("test_loss" in metrics and metrics["test_correct"] <= total):
-        return train_report(replace(run, metrics=metrics), dataset, name)
+        right = None
+        if tested is not None:
+            predictions = opened.predict("test")
+            right = predictions.predicted == predictions.y
+        return train_report(replace(run, metrics=metrics), dataset, name, right)
     metrics.pop("test_accuracy")
     report = train_report(replace(run, metrics=metrics), dataset, name)
     sentence = f"Test: what the file tells does not fit its {total:,} examples, or lacks the loss"

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from rnnprobe.paired import guessing
 from rnnprobe.records import Array, SequenceDataset
 from rnnprobe.search.space import AXES, Configuration, value_text
 from rnnprobe.statistics import wilson_interval
@@ -71,7 +72,7 @@ def train_command(
     """Return the command that trains a configuration to the same weights.
 
     Args:
-        configuration: A value per axis; most that are the default are left out.
+        configuration: A value per axis; the default is left out, but of cell, units and rate.
         settings: More options by name with underscores; None is left out.
         dataset: What to train on. No option names its split; a remark at the end does.
     """
@@ -138,24 +139,22 @@ def accuracy_finding(key: str, lead: str, correct: int, total: int, remark: str 
     return Finding(key, f"{lead} {interval_text(correct, total)}{remark}", value)
 
 
-def above_guessing(correct: int, y: Array) -> bool:
-    """Return whether the interval of an accuracy lies above that of always answering one class.
+def guessing_findings(right: Array, y: Array, names: Sequence[str]) -> list[Finding]:
+    """Return the sentence on a classifier that is no better than one answer, as far as can be told.
 
     Args:
-        correct: How many examples are right.
-        y: int64 (num_examples,), at least one.
+        right: bool (num_examples,), which examples it gets right; one at least.
+        y: int64 (num_examples,), their classes.
+        names: Of the classes.
     """
-    return bool(wilson_interval(correct, len(y))[0] > np.bincount(y).max() / len(y))
-
-
-def guessing_findings(correct: int, y: Array, names: Sequence[str]) -> list[Finding]:
-    """Return the sentence on an accuracy that is not `above_guessing`; `names` are the classes'."""
-    if above_guessing(correct, y):
+    paired = guessing(right, y)
+    if paired.sign > 0:
         return []
     counts = np.bincount(y)
     share = float(counts.max() / len(y))
+    verdict = "Worse than guessing" if paired.sign else "Cannot be told from guessing"
     sentence = (
-        "Not above guessing, as far as these examples tell: always answering "
-        f"'{escape(names[int(counts.argmax())])}' is right in {share:.4f} of them"
+        f"{verdict}: always answering '{escape(names[int(counts.argmax())])}' is right in "
+        f"{share:.4f} of these examples ({paired.test}, {p_phrase(paired.p_value)})"
     )
-    return [Finding("guessing", sentence, share)]
+    return [Finding("guessing", sentence, {"share": share, "p": paired.p_value})]

@@ -11,9 +11,9 @@ from rnnprobe.hardening.comparison import Comparison, compare
 from rnnprobe.hardening.evaluation import ERRORS
 from rnnprobe.hardening.experiment import BEFORE, Hardening
 from rnnprobe.hardening.mistakes import ONLY, SUBSET, TIMES, WITHOUT, Mined
-from rnnprobe.paired import Paired
+from rnnprobe.paired import Paired, guessing
 from rnnprobe.records import SequenceDataset
-from rnnprobe.reports._common import above_guessing, counted, p_phrase
+from rnnprobe.reports._common import counted, p_phrase
 from rnnprobe.reports._labels import folds_finding
 from rnnprobe.statistics import wilson_interval
 from rnnprobe.table import Column, Finding, Table, escape
@@ -94,8 +94,9 @@ def _mined(mined: Mined) -> Finding:
         f"{counted(len(mined.suspects), 'suspected label')} among them, which may be right all the "
         "same"
     )
-    if not above_guessing(total - number, mined.out_of_fold.predictions.y):
-        sentence += "; the models of the folds are not above guessing, so mistakes mean little"
+    predictions = mined.out_of_fold.predictions
+    if guessing(predictions.predicted == predictions.y, predictions.y).sign <= 0:
+        sentence += "; the folds' models cannot be told from guessing, so mistakes mean little"
     if mined.absent:
         names = ", ".join(escape(name) for name in mined.absent)
         sentence += f"; no mistake is of the class {names}, which the mistakes alone do not teach"

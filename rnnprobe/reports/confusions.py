@@ -69,13 +69,13 @@ def confusions_report(
 def _findings(study: ConfusionStudy, top: int, in_full: Collection[str]) -> list[Finding]:
     confusions = study.confusions
     total, mistakes = confusions.total, len(confusions.mistakes)
-    names = confusions.predictions.class_names
+    predictions, names = confusions.predictions, confusions.predictions.class_names
     pairs_note = f"Confused pairs, from true to predicted class: {len(confusions.pairs)}"
     if top < len(confusions.pairs):
         pairs_note += f", the most frequent above (--top {top})"
     findings: list[Finding | None] = [
         accuracy_finding("accuracy", "Accuracy:", confusions.correct, total),
-        *guessing_findings(confusions.correct, confusions.predictions.y, names),
+        *guessing_findings(predictions.predicted == predictions.y, predictions.y, names),
         *(ceiling_findings(study.conflicts, confusions) if study.conflicts else ()),
         Finding("mistakes", f"Mistakes: {mistakes:,} of {total:,}", mistakes),
         Finding("num_pairs", pairs_note, len(confusions.pairs)),

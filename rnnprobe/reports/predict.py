@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rnnprobe._versions import made_by
 from rnnprobe.prediction import NewPredictions
-from rnnprobe.reports._common import accuracy_finding
+from rnnprobe.reports._common import accuracy_finding, guessing_findings
 from rnnprobe.table import Column, Finding, Report, Table, escape
 
 
@@ -23,7 +23,11 @@ def predict_report(found: NewPredictions) -> Report:
     if found.labelled:
         correct = int((predictions.predicted == predictions.y).sum())
         remark = "" if found.part else "; examples that the model was trained on, if any, count too"
-        findings.insert(0, accuracy_finding("accuracy", "Accuracy:", correct, total, remark))
+        findings = [
+            accuracy_finding("accuracy", "Accuracy:", correct, total, remark),
+            *guessing_findings(predictions.predicted == predictions.y, predictions.y, names),
+            *findings,
+        ]
     of = f"{escape(found.data)}, {found.part} part" if found.part else escape(found.data)
     return Report(
         command="predict",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rnnprobe._versions import made_by
-from rnnprobe.records import SequenceDataset
+from rnnprobe.records import Array, SequenceDataset
 from rnnprobe.reports._common import accuracy_finding, data_phrase, guessing_findings
 from rnnprobe.search.space import AXES, knows, value_text
 from rnnprobe.specs import ModelSpec, Run, TrainSpec
@@ -23,13 +23,16 @@ _COLUMNS = (
 _SERIES = [column.key for column in _COLUMNS[1:]]
 
 
-def train_report(run: Run, dataset: SequenceDataset, model_file: str | None) -> Report:
+def train_report(
+    run: Run, dataset: SequenceDataset, model_file: str | None, right: Array | None = None
+) -> Report:
     """Return the table of epochs, best and last values, and the test part's loss and accuracy.
 
     Args:
         run: The record of the run.
         dataset: What it was trained on.
         model_file: Where the model was saved; None where it was not.
+        right: bool (num_examples,), which test examples it gets right, where that is known.
     """
     epochs = zip(*(run.history[name] for name in _SERIES), strict=True)
     rows = tuple((number, *values) for number, values in enumerate(epochs, start=1))
@@ -39,12 +42,11 @@ def train_report(run: Run, dataset: SequenceDataset, model_file: str | None) -> 
     elif rows:
         findings += _epoch_findings(run)
     if "test_accuracy" in run.metrics:
-        lead, correct = (
-            f"Test: loss {run.metrics['test_loss']:.4f}, accuracy",
-            int(run.metrics["test_correct"]),
-        )
+        lead = f"Test: loss {run.metrics['test_loss']:.4f}, accuracy"
+        correct = int(run.metrics["test_correct"])
         findings.append(accuracy_finding("test", lead, correct, len(dataset.test)))
-        findings += guessing_findings(correct, dataset.test.y, dataset.class_names)
+        if right is not None:
+            findings += guessing_findings(right, dataset.test.y, dataset.class_names)
     settings = escape(settings_text(run.model, run.train))
     findings.append(Finding("settings", f"Settings: {settings}", run.to_dict()))
     if model_file is not None:

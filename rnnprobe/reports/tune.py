@@ -104,7 +104,7 @@ def _best_findings(result: TuneResult, dataset: SequenceDataset) -> list[Finding
         lead, remark = f"Test accuracy of trial {best.number}:", "; test examples chose nothing"
         correct, total = result.test.correct, result.test.total
         findings.append(accuracy_finding("test", lead, correct, total, remark))
-        findings += guessing_findings(correct, dataset.test.y, dataset.class_names)
+        findings += guessing_findings(result.test.right, dataset.test.y, dataset.class_names)
     return findings
 
 

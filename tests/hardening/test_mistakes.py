@@ -299,11 +299,13 @@ def test_a_difference_that_the_adjustment_takes_back_says_so(
 def test_mistakes_of_models_that_learnt_nothing_are_called_so(
     noisy: SequenceDataset, mined: Mined, hardened: Hardening
 ) -> None:
-    said = "the models of the folds are not above guessing"
+    said = "the folds' models cannot be told from guessing"
     findings = {one.key: one for one in harden_report(hardened, noisy, title="m").findings}
     assert said not in findings["mined"].sentence
-    most = mined.num_examples * 3 // 4  # of three equal classes
-    poor = replace(hardened, mined=replace(mined, mistakes=np.arange(most)))
+    predictions = mined.out_of_fold.predictions
+    always = replace(predictions, probabilities=np.tile([0.8, 0.1, 0.1], (mined.num_examples, 1)))
+    fold = replace(mined.out_of_fold, predictions=always)
+    poor = replace(hardened, mined=replace(mined, out_of_fold=fold))
     findings = {one.key: one for one in harden_report(poor, noisy, title="m").findings}
     assert said in findings["mined"].sentence
 

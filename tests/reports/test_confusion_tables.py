@@ -57,14 +57,23 @@ def test_every_statistic_of_a_pair_is_in_its_row() -> None:
     assert len(pair_table(found).rows) == 5
 
 
-def test_an_accuracy_that_one_answer_may_reach_too_says_so() -> None:
+@pytest.mark.parametrize(
+    ("gained", "lost"), [(0, 0), (3, 0), (6, 0), (9, 2), (10, 1), (9, 0), (0, 8), (5, 40)]
+)
+def test_what_cannot_be_told_from_one_answer_says_so(gained: int, lost: int) -> None:
     y = np.repeat([0, 1, 2], [20, 60, 20])
-    for correct in range(50, 90):
-        above = binomtest(correct, 100).proportion_ci(method="wilson").low > 0.6
-        found = guessing_findings(correct, y, ("a", "b|c", "d"))
-        assert len(found) == (not above), correct
-        said = "always answering 'b\\|c' is right in 0.6000 of them"
-        assert all(finding.sentence.endswith(said) for finding in found)
+    right = y == 1
+    right[:gained] = True
+    right[20 : 20 + lost] = False
+    p_value = binomtest(gained, gained + lost).pvalue if gained + lost else 1.0
+    found = guessing_findings(right, y, ("a", "b|c", "d"))
+    if p_value < 0.05 and gained > lost:
+        assert not found
+        return
+    ((sentence, value),) = [(finding.sentence, finding.value) for finding in found]
+    assert sentence.startswith("Worse than" if p_value < 0.05 else "Cannot be told from")
+    assert "guessing: always answering 'b\\|c' is right in 0.6000 of these" in sentence
+    assert value == {"share": 0.6, "p": pytest.approx(p_value)}
 
 
 def test_columns_that_say_nothing_are_not_shown() -> None:
