@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,8 +72,8 @@ class TuneResult:
         seconds: Wall time of the search; what was resumed is not in it.
         run_dir: Where the results are kept, or None.
         model: The best trial's; None where the search is not over.
-        test: That model on the test part, which chose nothing; None where it is not known.
-        over: Whether nothing is left to train.
+        test: That model on the test part, which chose nothing; None where the search is not over.
+        over: Whether all was tried, and the best tested.
         unreadable: How many lines of `results.jsonl` were no results.
     """
 
@@ -106,12 +107,14 @@ def read_test(folder: Path, best: Trial | None) -> Evaluation | None:
     """Return what `write_test` kept; None where it is not there, of another trial or damaged."""
     try:
         values = json.loads((folder / TEST).read_text("utf-8"))
-        if misfit(values, _TEST_FIELDS) or best is None or values.pop("trial") != best.number:
+        if misfit(values, _TEST_FIELDS) or best is None or values["trial"] != best.number:
             return None
-        test = Evaluation(**{**values, "hits": bytes.fromhex(values["hits"])})
-    except (OSError, ValueError, TypeError, RecursionError):
+        hits = bytes.fromhex(values["hits"])
+    except (OSError, ValueError, RecursionError):
         return None
-    return test if 0 <= test.correct <= test.total > 0 else None
+    test = Evaluation(values["loss"], values["correct"], values["total"], hits)
+    whole = test.total > 0 and len(hits) == math.ceil(test.total / 8)
+    return test if whole and test.right.sum() == test.correct else None
 
 
 def trial_of(entry: Mapping[str, Any]) -> Trial:

@@ -478,7 +478,9 @@ def test_a_search_is_told_by_its_trials(
             run = run_of(saved_model, task, 0.1 * number)
             journal.append(entry(str(number), run, trial={**told, "promoted_after": []}))
     kept = tmp_path / "run" / TEST
-    tested = {"trial": 2, "loss": 0.5, "correct": 6, "total": len(dataset.test), "hits": ""}
+    right = np.arange(len(dataset.test)) < 6
+    hits = np.packbits(right).tobytes().hex()
+    tested = {"trial": 2, "loss": 0.5, "correct": 6, "total": len(right), "hits": hits, "more": 1}
     kept.write_text(json.dumps(tested))
     done = cli("report", "run", "--plots", "p")
     assert done.status == 0, done.err
@@ -486,10 +488,11 @@ def test_a_search_is_told_by_its_trials(
     assert list(found) == ["What was searched"]
     assert "Best on validation: trial 2, accuracy 0.2000" in done.out
     assert "- **What was searched**: Test accuracy of trial 2: 0.5000 [" in done.out
-    assert "Test accuracy of trial 2: 0.5000 [" in done.out
+    assert "- Test accuracy of trial 2: 0.5000 [" in found["What was searched"][1]
     assert "--resume" not in done.out
     assert chapters(done.out)["What was searched"][0] == ""
-    for wrong in ({"trial": 1}, {"total": 99}, {"correct": 13}, {"hits": "?"}, {"loss": None}):
+    faults = {"trial": 1, "total": 99, "correct": 7, "hits": "?", "loss": None}
+    for wrong in [*({name: value} for name, value in faults.items()), {"hits": hits + "00"}]:
         kept.write_text(json.dumps({**tested, **wrong}))
         assert "the best is not tested here; `rnnprobe tune --run-dir" in cli("report", "run").out
     kept.write_text(json.dumps(tested))
