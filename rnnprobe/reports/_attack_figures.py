@@ -103,7 +103,7 @@ def attack_gallery(outcome: Robustness, model: Classifier, dataset: SequenceData
     wide = dataset.image_shape is None
     figure = new_figure(9.6 if wide else 5.4, 1.85 * len(rows) + 0.4)
     for row, index in enumerate(rows):
-        counted = slice(None) if mask is None else mask[row]
+        counted = None if mask is None else mask[row]
         change = changed[row] - given[row]
         shown = (given[row], change, changed[row])
         titles = (
@@ -114,7 +114,7 @@ def attack_gallery(outcome: Robustness, model: Classifier, dataset: SequenceData
         )
         for place, (x, title) in enumerate(zip(shown, titles, strict=True)):
             axes = figure.add_subplot(len(rows), 3, 3 * row + place + 1)
-            _draw(axes, x[counted] if wide else x, dataset, most if place == 1 else None)
+            _draw(axes, x, counted, dataset, most if place == 1 else None)
             axes.set_title(title, fontsize=7)
     budget = outcome.budgets[-1]
     figure.suptitle(
@@ -134,10 +134,12 @@ def _captions(
     return [f"{plain(dataset.class_names[row.argmax()])}, {row.max():.2f}" for row in probabilities]
 
 
-def _draw(axes: Axes, x: Array, dataset: SequenceDataset, most: float | None) -> None:
+def _draw(
+    axes: Axes, x: Array, mask: Array | None, dataset: SequenceDataset, most: float | None
+) -> None:
     """Draw an example; or a change, where the largest one to be shown is given."""
     if dataset.image_shape is None or dataset.layout is None:
-        draw_values(axes, x)
+        draw_values(axes, x, mask)
         return
     bounds = dataset.bounds or Bounds(0, 1) if most is None else Bounds(-most, most)
     draw_picture(axes, x, dataset, bounds, signed=most is not None)

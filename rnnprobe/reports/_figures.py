@@ -94,9 +94,16 @@ def gallery(
     return figure
 
 
-def draw_values(axes: Axes, x: Array) -> None:
-    """Draw values (num_steps, num_features) over the steps, which count from 1."""
-    axes.plot(np.arange(1, len(x) + 1), x, linewidth=1)
+def draw_values(axes: Axes, x: Array, mask: Array | None = None) -> None:
+    """Draw values (num_steps, num_features) over the steps, which count from 1.
+
+    Args:
+        axes: Where.
+        x: float32 (num_steps, num_features).
+        mask: bool (num_steps,): which are drawn; None draws all.
+    """
+    shown = x if mask is None else np.where(mask[:, None], x, np.nan)
+    axes.plot(np.arange(1, len(x) + 1), shown, linewidth=1)
     axes.set_xlabel("step", fontsize=7)
     axes.tick_params(labelsize=6)
 
@@ -105,7 +112,7 @@ def _draw_example(axes: Axes, dataset: SequenceDataset, part: str, index: int) -
     split = dataset.splits[part]
     x: Array = split.x[index]
     if dataset.image_shape is None or dataset.layout is None:
-        draw_values(axes, x if split.mask is None else x[split.mask[index]])
+        draw_values(axes, x, None if split.mask is None else split.mask[index])
         return
     draw_picture(axes, x, dataset, dataset.bounds or Bounds(0, 1))
 

@@ -109,14 +109,15 @@ def _curves(study: ClassSynthesis, dataset: SequenceDataset, shown: list[int]) -
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for axes in grid.flat[len(shown) :]:
         axes.set_visible(False)
-    counted = slice(None)
+    mask = np.ones(study.result.x.shape[1], bool)
     if study.source is not None and dataset.test.mask is not None:
-        counted = dataset.test.mask[study.source]
+        mask = dataset.test.mask[study.source]
     for axes, start in zip(grid.flat, shown, strict=False):
         before = study.result.noise[start]
         if study.source is not None:
             before = dataset.test.x[study.source]
-        _draw_curves(axes, before[counted], study.result.x[start][counted])
+        both = (before, study.result.x[start])
+        _draw_curves(axes, *(np.where(mask[:, None], x, np.nan) for x in both))
         axes.set_title(_caption(study, dataset, start).replace("\n", "; "), fontsize=8)
     figure.supxlabel("step", fontsize=8)
     if study.result.x.shape[2] <= _MOST_FEATURES:
