@@ -106,9 +106,13 @@ def _recurrent(
 
 
 def _number(layer: keras.layers.Layer, place: int) -> None:
-    """Name a layer as in a fresh process: Keras counts on over all models that a process builds."""
+    """Call a layer that has no name of its own as in a fresh process.
+
+    Keras counts on over all models that a process builds.
+    """
     stem = re.sub(r"_\d+$", "", layer.name)
-    layer.name = f"{stem}_{place}" if place else stem
+    if stem.replace("_", "") == type(layer).__name__.lower():
+        layer.name = f"{stem}_{place}" if place else stem
 
 
 class _ProbabilityMeanSquaredError(keras.losses.Loss):  # type: ignore[misc]
@@ -180,7 +184,7 @@ def load_model(path: str | Path, imports: Sequence[str] = ()) -> keras.Model:
     Args:
         path: The file.
         imports: Python files or modules to import first: they register the model's own classes by
-            `keras.saving.register_keras_serializable`.
+            `keras.saving.register_keras_serializable`. Each is imported once in a process.
 
     Raises:
         DataError: No such file, or an import is not found.

@@ -68,8 +68,8 @@ def refuse_unknown_variables(ctx: click.Context) -> None:
             near = difflib.get_close_matches(name, known, n=1)
             did_you_mean = f" Did you mean {near[0]}?" if near else ""
             raise click.UsageError(
-                f"The environment variable {name} names no option of '{ctx.command_path}'."
-                f"{did_you_mean}",
+                f"The environment variable {name} names no option of '{ctx.command_path}'; unset "
+                f"it.{did_you_mean}",
                 ctx,
             )
 

@@ -102,13 +102,13 @@ class _NamedPath(click.Path):
 
 
 class IntRange(click.IntRange):
-    """As Click's, that calls a wrong one no valid "integer range"."""
+    """As Click's, but called an integer in errors and help, not an integer range."""
 
     name = "integer"
 
 
 class FloatRange(click.FloatRange):
-    """As Click's, that calls a wrong one no valid "float range"."""
+    """As Click's, but called a number in errors and help, not a float range."""
 
     name = "number"
 

@@ -95,7 +95,6 @@ def _attack_name(text: str) -> str:
 @model_argument("models", nargs=-1, required=True, metavar="MODEL...")
 @click.option(
     "--attack",
-    "attacks",
     metavar="LIST",
     callback=_list_of(_attack_name, "a list of names like fgsm,pgd"),
     shell_complete=some_of(ATTACKS),
@@ -183,7 +182,7 @@ def _attacks_and_budgets(
 
     targeted, seed = options["targeted"], options["seed"]
     return (
-        chosen_attacks(dataset, options["attacks"], targeted=targeted, seed=seed),
+        chosen_attacks(dataset, options["attack"], targeted=targeted, seed=seed),
         chosen_budgets(dataset, options["norm"], options["epsilon"]),
     )
 

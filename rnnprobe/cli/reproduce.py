@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from rnnprobe.specs import Run
 
 _NO_LIMIT = ("", "all")
-_WITH_LIST = {"listed", "format", "output", "force", "quiet", "verbose", "config"}
+_WITH_LIST = {"list", "format", "output", "force", "quiet", "verbose", "config"}
 
 
 def _known(ctx: click.Context, parameter: click.Parameter, name: str | None) -> str | None:
@@ -59,7 +59,7 @@ def _joined(ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ..
 @click.argument(
     "name", required=False, callback=_known, shell_complete=_complete.one_of(EXPERIMENTS)
 )
-@click.option("--list", "listed", is_flag=True, help="List the experiments and what they cost.")
+@click.option("--list", is_flag=True, help="List the experiments and what they cost.")
 @click.option(
     "--limit",
     type=Texts("\n"),
@@ -94,7 +94,7 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     NAME is one of `rnnprobe reproduce --list`. With --resume the name, and what else is not given,
     come from the run folder.
     """
-    if options["listed"]:
+    if options["list"]:
         return _list(ctx, options)
     run_dir, how = execution(ctx, options)
     plan = _plan(ctx, options)

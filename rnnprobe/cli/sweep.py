@@ -37,7 +37,7 @@ from rnnprobe.search.space import AXES, SearchSpace, value_text
 if TYPE_CHECKING:
     from rnnprobe.cli._runs_left import RunsLeft
     from rnnprobe.records import SequenceDataset
-    from rnnprobe.search.results import SweepResult
+    from rnnprobe.search.results import CellRun, SweepResult
     from rnnprobe.search.sweep import Plan
     from rnnprobe.search.task import Execution
     from rnnprobe.specs import Run
@@ -251,6 +251,16 @@ def runs_left(plan: Plan, dataset: SequenceDataset, how: Execution) -> RunsLeft:
     return RunsLeft(missing, Shape.of(dataset), workers=how.num_workers, more=more)
 
 
+def _keeps_model(result: SweepResult, run: CellRun) -> bool:
+    from rnnprobe.errors import ModelError
+
+    try:
+        result.model_file(run)
+    except ModelError:
+        return False
+    return True
+
+
 def _finish(
     result: SweepResult, dataset: SequenceDataset, output: Output, options: dict[str, Any]
 ) -> None:
@@ -261,10 +271,10 @@ def _finish(
         click.echo(f"results are kept in {result.run_dir}", err=True)
         if options["save_models"]:
             folder = Path(str(result.run_dir), MODELS)
-            runs = (*result.runs, *result.confirmations)
-            kept, finished = len(list(folder.glob("*.keras"))), sum(r.finished for r in runs)
-            click.echo(f"models are kept in {folder}: {kept} of {finished} runs", err=True)
-            if kept < finished:
+            finished = [r for r in (*result.runs, *result.confirmations) if r.finished]
+            kept = sum(_keeps_model(result, run) for run in finished)
+            click.echo(f"models are kept in {folder}: {kept} of {len(finished)} runs", err=True)
+            if kept < len(finished):
                 click.echo("runs made before, without --save-models, left no model", err=True)
     report = sweep_report(
         result,

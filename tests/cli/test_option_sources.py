@@ -17,7 +17,7 @@ from rnnprobe.search.space import AXES
 
 SAMPLES: dict[str, tuple[str, Any]] = {
     # as typed, and as TOML where that is not the text
-    "attacks": ("fgsm,pgd", ["fgsm", "pgd"]),
+    "attack": ("fgsm,pgd", ["fgsm", "pgd"]),
     "class_weights": ("1,2,0.5", [1, 2, 0.5]),
     "config": ("", None),
     "data": ("mnist-5k", None),
@@ -134,7 +134,8 @@ def toml_of(path: tuple[str, ...], option: click.Option, value: Any) -> str:
 
 
 def variable(path: tuple[str, ...], option: click.Option) -> str:
-    return "_".join(["RNNPROBE", *path, str(option.name)]).upper().replace("-", "_")
+    name = max(option.opts, key=len).removeprefix("--")
+    return "_".join(["RNNPROBE", *path, name]).upper().replace("-", "_")
 
 
 @pytest.mark.parametrize(("path", "command", "option"), ROWS, ids=IDS)
@@ -252,7 +253,8 @@ def test_a_variable_of_no_option_is_refused_by_its_own_command_alone(
     assert (done.status, done.out) == (2, "")
     assert done.err == (
         "Error: The environment variable RNNPROBE_TRAIN_EPOCS names no option of "
-        "'rnnprobe train'. Did you mean RNNPROBE_TRAIN_EPOCHS? See 'rnnprobe train --help'.\n"
+        "'rnnprobe train'; unset it. Did you mean RNNPROBE_TRAIN_EPOCHS? "
+        "See 'rnnprobe train --help'.\n"
     )
     assert cli("train", "--help").status == 0
     assert cli("data", "list").status == 0

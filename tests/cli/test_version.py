@@ -78,3 +78,22 @@ def test_neither_keras_nor_numpy_is_imported_for_it() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.rpartition("LOADED")[2].split())
     assert not loaded & {"keras", "numpy", "tensorflow", "keras_tuner"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["confusions", "none.keras"], "There is no model file 'none.keras'."),
+        (["report", "none.keras"], "There is no run folder or model 'none.keras'."),
+        (["attack", "none.keras", "--attack", "pdg"], "Unknown attack 'pdg'. Did you mean 'pgd'?"),
+    ],
+)
+def test_what_is_not_there_is_told_before_keras_loads(arguments: list[str], told: str) -> None:
+    code = (
+        "import sys\nfrom rnnprobe.cli import run\n"
+        f"assert run({arguments!r}) == 2\n"
+        "assert not {'keras', 'tensorflow'} & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert told in done.stderr

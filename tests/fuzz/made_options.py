@@ -45,7 +45,7 @@ _SMALL: Mapping[str, Sequence[str]] = {
     "timesteps": ("1", "0", "7", "x", "1,1", "99"),
     "what": ("weights", "gates", "activations", "decisions", "gradients", "pairs", "classes",
              "slices", "calibration", "x", "", "weights,gates", "weights,weights", ","),
-    "attacks": ("noise", "fgsm", "hotflip", "x", "", ":", "os:getcwd", "builtins:list", "math:pi",
+    "attack": ("noise", "fgsm", "hotflip", "x", "", ":", "os:getcwd", "builtins:list", "math:pi",
                 "noise,fgsm", "fgsm,fgsm", "no.such:thing", "os:", ":x"),
     "data": (DATA, "missing.npz", "", ".", "folder", "theirs.npz", "theirs.csv", "mnist-5k",
              "mnist-6k", "os:getcwd", "builtins:object", "builtins:list", "builtins:dict",
@@ -128,7 +128,7 @@ def option_cases(draw: Draw) -> Case:
     arguments = list(base)
     for _ in range(draw(st.sampled_from([1, 1, 1, 2, 2, 3]))):
         option = draw(st.sampled_from(options))
-        if base[0] in _LONG and option.name in ("data", "chief", "listed"):
+        if base[0] in _LONG and option.name in ("data", "chief", "list"):
             continue
         arguments += draw(given_option(option))
     if seldom(draw, 9):
@@ -204,7 +204,7 @@ def setting_cases(draw: Draw) -> Case:
     path = [base[0], base[1]] if base[0] == "data" else [base[0]]
     options = [
         p for p in command.params
-        if isinstance(p, click.Option) and p.name not in ("data", "config", "listed", "verbose")
+        if isinstance(p, click.Option) and p.name not in ("data", "config", "list", "verbose")
     ]  # fmt: skip
     chosen = draw(st.lists(st.sampled_from(options), max_size=3, unique_by=lambda o: str(o.name)))
     values = [draw(_setting(option)) for option in chosen]

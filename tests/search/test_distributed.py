@@ -26,13 +26,13 @@ from rnnprobe.search.results import SweepResult
 from rnnprobe.search.task import TrialTask, dead_run
 from rnnprobe.search.worker import work
 
-UNITS = (2, 3)
+UNITS = (2, 3, 4, 5)
 # Who trains what hangs on no cell; this one is ready in a fifth of the time of a recurrent one.
 CHIEF = """
 import sys, rnnprobe
 data, address, run, lease, epochs = sys.argv[1:]
 swept = rnnprobe.sweep(
-    rnnprobe.load_dataset(data), rnnprobe.SearchSpace(cell="dense", units=[2, 3]), repeats=2,
+    rnnprobe.load_dataset(data), rnnprobe.SearchSpace(cell="dense", units=[2, 3, 4, 5]), repeats=2,
     epochs=int(epochs),
     execution=rnnprobe.Execution(
         listen=address, run_dir=__import__("pathlib").Path(run), resume=True, lease=float(lease),
@@ -107,13 +107,13 @@ def expected(values_npz: Path, epochs: int) -> list[object]:
 def test_workers_make_the_table_that_one_machine_makes(
     values_npz: Path, address: str, processes: Processes, cli: Cli
 ) -> None:
-    grid = ["sweep", "--cell", "rnn", "--units", "2,3"]
+    grid = ["sweep", "--cell", "rnn", "--units", "2,3", "--learning-rate", "0.01,0.03"]
     grid += ["--repeats", 2, "--epochs", 2]
     grid += ["--data", values_npz, "--format", "csv"]
     chief = processes.start("-m", "rnnprobe", *grid, "--listen", address)
     workers = [processes.start("-m", "rnnprobe", "worker", address, "--workers", 1) for _ in "ab"]
     assert chief.wait(180) == 0, processes.said(chief)
-    assert "run 4 of 4" in processes.said(chief)
+    assert "run 8 of 8" in processes.said(chief)
     assert processes.said(chief).count(" joined") == 2
     for worker in workers:
         assert worker.wait(60) == 0, processes.said(worker)
@@ -161,7 +161,7 @@ def test_a_restarted_chief_goes_on_with_the_workers_of_before(
     again = processes.start(*arguments)
     assert again.wait(180) == 0, processes.said(again)
     assert worker.wait(60) == 0, processes.said(worker)
-    assert processes.said(again).count("RUN") == 4 - done
+    assert processes.said(again).count("RUN") == 8 - done
     assert table(load_sweep(run)) == expected(values_npz, 60)
 
 

@@ -224,7 +224,7 @@ def test_cells_take_turns_and_callbacks_may_fail(values: SequenceDataset) -> Non
 def test_the_default_search_finds_a_good_lstm_among_distinct_ones() -> None:
     from rnnprobe import load_dataset
 
-    result = tune(load_dataset("mnist-5k", limit_examples=800))
+    result = tune(load_dataset("mnist-5k", limit_examples=800))  # measured: 0.822
     assert len({tuple(trial.configuration.values()) for trial in result.trials}) >= 8
     assert result.test.accuracy > 0.70
 
