@@ -48,7 +48,8 @@ def compiled(function: Callable[..., Any], *, free_steps: bool = False) -> Calla
         return function
     import tensorflow as tf
 
-    traced = tf.function(function, reduce_retracing=True)
+    # As in Keras's own `predict`, Python's `if` and `for` are not rewritten for tensors.
+    traced = tf.function(function, reduce_retracing=True, autograph=False)
 
     def any_number(array: Array | None) -> Any:
         if array is None:
@@ -258,7 +259,7 @@ def _tensorflow_steps(
         return loss, tf.argmax(logits, axis=1, output_type=tf.int32) == y
 
     if fuse and not tf.config.list_physical_devices("GPU"):
-        update = tf.function(update, jit_compile=True)
+        update = tf.function(update, jit_compile=True, autograph=False)
 
     def step(rows: Any) -> tuple[Any, Any]:
         # A batch is filled up with examples of no weight: another shape were another program.
@@ -271,18 +272,23 @@ def _tensorflow_steps(
         loss, right = update(x, y, weight)
         return loss, tf.math.count_nonzero(right & there, dtype=tf.int32)
 
-    @tf.function(input_signature=[tf.TensorSpec((None, None), tf.int32)])  # type: ignore[untyped-decorator]
     def steps(order: Any) -> tuple[Any, Any]:
         num_steps = tf.shape(order)[0]
-        losses = tf.TensorArray(tf.float32, num_steps)
-        hits = tf.TensorArray(tf.int32, num_steps)
-        for index in tf.range(num_steps):
+
+        def advance(index: Any, losses: Any, hits: Any) -> tuple[Any, Any, Any]:
             loss, right = step(order[index])
             losses = losses.write(index, tf.cast(loss, tf.float32))
-            hits = hits.write(index, right)
+            return index + 1, losses, hits.write(index, right)
+
+        empty = (tf.TensorArray(tf.float32, num_steps), tf.TensorArray(tf.int32, num_steps))
+        _, losses, hits = tf.while_loop(
+            lambda index, *_: index < num_steps, advance, (tf.constant(0), *empty)
+        )
         return losses.stack(), hits.stack()
 
-    traced = steps.get_concrete_function()
+    traced = tf.function(steps, autograph=False).get_concrete_function(
+        tf.TensorSpec((None, None), tf.int32)
+    )
 
     def run(order: Array) -> tuple[Array, Array]:
         losses, hits = traced(tf.constant(order, tf.int32))
