@@ -48,6 +48,9 @@ _FIELDS: Fields = {
     "wanted.repeats?": INTEGER,
     "wanted.confirm?": INTEGER,
     "wanted.limit?": (str, NOTHING),
+    "outputs?": TABLE,
+    "outputs.save_models?": (bool,),
+    "outputs.model_out?": TEXT,
     "source": TABLE,
     **below("source", SOURCE),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -135,6 +136,11 @@ def _own_data(path: str | Path, source: Mapping[str, Any]) -> SequenceDataset:
     if not source.get("data"):
         raise DataError(
             f"'{path}' does not say which data it was trained on; name it by --data NAME|PATH."
+        )
+    if os.path.isabs(source["data"]) and not os.path.exists(source["data"]):
+        raise DataError(
+            f"'{path}' was trained on '{source['data']}', which is not there; name its new place "
+            "by --data."
         )
     dataset = load_again(source)
     if dataset.digest != source["digest"]:

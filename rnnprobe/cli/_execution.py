@@ -119,6 +119,7 @@ def execution(ctx: click.Context, options: dict[str, Any]) -> tuple[Path, Execut
         resume=options["resume"],
         retry_dnf=options["retry_dnf"],
         save_models=options.get("save_models", False),
+        model_out=options.get("model_out"),
         verbose=options["verbose"] > 0,
     )
 
@@ -184,6 +185,8 @@ def _recall(ctx: click.Context, options: dict[str, Any], run_dir: Path) -> None:
         raise click.UsageError(
             f"The data of the run in '{run_dir}' was in memory alone; name it by --data.", ctx
         )
+    if options.get("listen"):
+        remembered.pop("save_models", None)  # of runs on this machine alone
     if given & {"epochs", "steps"}:
         given |= {"epochs", "steps"}
     options.update({n: v for n, v in remembered.items() if n in options and n not in given})
@@ -193,7 +196,11 @@ def _remembered(experiment: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a run folder says of the options that it was begun with."""
     fixed, source = experiment["fixed"], experiment["source"]
     columns = source.get("columns") or {}
+    outputs = dict(experiment.get("outputs", {}))
+    if "model_out" in outputs:
+        outputs["model_out"] = Path(outputs["model_out"])
     return {
+        **outputs,
         "name": fixed.get("experiment"),
         **fixed.get("axes", {}),
         **fixed["settings"],

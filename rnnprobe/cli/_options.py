@@ -68,6 +68,8 @@ def failure(exc: Exception) -> click.ClickException:
         return _Failure(str(exc), exc.exit_status)
     if isinstance(exc, MemoryError) or type(exc).__name__ == "ResourceExhaustedError":
         return _Failure("Out of memory; try fewer --units, or a smaller --batch-size.", 1)
+    if isinstance(exc, OSError) and exc.errno == errno.ENOSPC:
+        return _Failure(f"Cannot write: {exc.strerror}.", 1)
     reason = str(exc).strip().splitlines() or [""]
     return _Failure(
         f"{type(exc).__name__}: {reason[0]}. This is a fault of rnnprobe; -vv shows where.", 1

@@ -211,7 +211,8 @@ def read_long(
     for example, rows in rows_of.items():
         classes = sorted(set(labels_of_rows[rows]))
         if len(classes) > 1:
-            raise DataError(f"'{path}': the rows of id '{example}' have the labels {classes}.")
+            told = " and ".join(f"'{one}'" for one in classes)
+            raise DataError(f"'{path}': the rows of id '{example}' have the labels {told}.")
         if len(set(times[rows])) < len(rows):
             raise DataError(f"'{path}': id '{example}' has two rows of one time.")
         order = np.argsort(times[rows])

@@ -188,7 +188,7 @@ def _read_path(path: Path, columns: CsvColumns, values: Collection[str] | None) 
     if path.is_dir():
         return read_folder(path)
     if path.stat().st_size == 0:
-        raise DataError(f"'{path}' is empty.")
+        raise DataError(f"'{path}' is empty, or a pipe; give a file.")
     if path.suffix == ".npz":
         return read_npz(path)
     if path.suffix == ".csv":

@@ -84,7 +84,7 @@ def read_new(
     if path.is_dir():
         return _read_folder(path, class_names)
     if path.stat().st_size == 0:
-        raise DataError(f"'{path}' is empty.")
+        raise DataError(f"'{path}' is empty, or a pipe; give a file.")
     if path.suffix == ".npz":
         return _read_npz(path)
     if path.suffix == ".csv":

@@ -162,7 +162,7 @@ def _accuracy_findings(decisions: Decisions) -> list[Finding]:
     against = compare_paired(
         [decisions.right_by_share[most][read]], [decisions.right_by_share[-1][read]]
     )
-    sentence = "Before the end the accuracy is not within 1 point of the final one"
+    sentence = "Before the end the accuracy does not stay within 1 point of the final one"
     if most + 1 < len(rows):
         sentence = (
             f"From {_percent(rows[most].share)} of each sequence on it stays within 1 point of the "

@@ -75,7 +75,8 @@ def sweep(
         if on_run:
             on_run(Run.from_dict(entry["run"]), done, plan.num_runs)
 
-    with open_runs(dataset, plan.experiment(dataset), execution, tell) as runs:
+    described = {**plan.experiment(dataset), "outputs": execution.outputs}
+    with open_runs(dataset, described, execution, tell) as runs:
         runs.make(plan.tasks())
         if confirm:
             runs.make(plan.confirming_tasks(runs.done))

@@ -48,6 +48,8 @@ class Execution:
         retry_dnf: Run trials again that did not finish.
         save_models: Keep the model of each run in the folder `models` of `run_dir`, where
             `SweepResult.model_file` finds it; of a sweep on this machine alone.
+        model_out: Where the command line saves the best model of a search; nothing is saved here,
+            but the run folder remembers it for `--resume`.
         verbose: Let the children write to stderr.
         listen: `host:port` where `rnnprobe worker` may join; the trials then run there, and not
             here. Of a sweep alone.
@@ -66,6 +68,7 @@ class Execution:
     resume: bool = False
     retry_dnf: bool = False
     save_models: bool = False
+    model_out: Path | None = None
     verbose: bool = False
     listen: str | None = None
     lease: float = 30.0
@@ -82,6 +85,13 @@ class Execution:
             raise ValueError("Workers elsewhere have their own limits; give them to each of them.")
         if self.save_models and (self.listen is not None or self.run_dir is None):
             raise ValueError("Models are saved in the run folder of a sweep on this machine alone.")
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """What a run folder remembers of the models that it was to leave."""
+        if self.save_models:
+            return {"save_models": True}
+        return {} if self.model_out is None else {"model_out": str(self.model_out)}
 
     @cached_property
     def num_workers(self) -> int:

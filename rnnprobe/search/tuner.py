@@ -83,7 +83,8 @@ def tune(
     wanted = Wanted(space, tuner, trials, epochs, seed, execution.num_workers)
     started = time.perf_counter()
     with run_folder(execution) as folder:
-        journal = Journal(folder, wanted.experiment(dataset), resume=execution.resume)
+        described = {**wanted.experiment(dataset), "outputs": execution.outputs}
+        journal = Journal(folder, described, resume=execution.resume)
         with journal, folder_for_data(folder) as scratch:
             (folder / STATES).mkdir(exist_ok=True)
             with execution.pool(dataset, scratch) as pool:

@@ -83,6 +83,21 @@ def test_the_command_that_tune_prints_trains_the_same_model(cli: Cli, values_npz
         assert (ours == theirs).all()
 
 
+def test_a_resumed_search_saves_its_model_where_it_was_asked_to(cli: Cli, values_npz: Path) -> None:
+    grid = ["tune", "--cell", "dense", "--units", "2", "--trials", "1", "--epochs", "1"]
+    begun = ["--model-out", "best.keras", "--run-dir", "run", "--workers", "1", "-q"]
+    assert cli(*grid, "--data", values_npz, *begun).status == 0
+    Path("best.keras").unlink()
+    Path("model.keras").write_text("mine")
+    for _ in range(2):  # which remembers it on
+        again = cli("tune", "--run-dir", "run", "--resume", "-q")
+        assert again.status == 0, again.err
+        assert "- Model: best.keras" in again.out
+    assert Path("model.keras").read_text() == "mine"
+    elsewhere = cli("tune", "--run-dir", "run", "--resume", "-q", "--model-out", "other.keras")
+    assert "- Model: other.keras" in elsewhere.out
+
+
 def test_tune_without_a_finished_trial_ends_with_1(cli: Cli, values_npz: Path) -> None:
     done = cli("tune", "--cell", "cnn", "--data", values_npz, "-q", "--learning-rate", "0.01")
     assert done.status == 1

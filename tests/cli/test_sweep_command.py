@@ -247,12 +247,11 @@ def test_the_models_of_a_sweep_are_kept_where_asked_for(cli: Cli, values_npz: Pa
     (first,) = [run for run in json.loads(done.out)["runs"] if run["cell"] == "gru"][:1]
     said = json.loads(cli("confusions", models[0], "--format", "json").out)["findings"]
     assert said["accuracy"]["accuracy"] == first["metrics"]["test_accuracy"]
-    more = ("--repeats", 3, "--run-dir", "run", "--resume", "--format", "json")
-    assert cli(*grid, *more).status == 0
-    late = cli(*grid, *more, "--save-models")
-    assert "models are kept in run/models: 4 of 6 runs" in late.err
-    confirmed = cli(*grid, *more, "--save-models", "--confirm", 1)
-    assert "models are kept in run/models: 6 of 8 runs" in confirmed.err
+    more = cli("sweep", "--run-dir", "run", "--resume", "--repeats", 3, "--confirm", 1)
+    assert "models are kept in run/models: 8 of 8 runs" in more.err  # as it was begun
+    assert cli(*grid, "--run-dir", "late").status == 0
+    late = cli("sweep", "--run-dir", "late", "--resume", "--repeats", 2, "--save-models")
+    assert "models are kept in late/models: 2 of 4 runs" in late.err
     assert "runs made before, without --save-models, left no model" in late.err
     wrong = cli(*grid, "--save-models", "--listen", "8786")
     assert wrong.status == 2
