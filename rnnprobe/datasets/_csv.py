@@ -183,9 +183,15 @@ def to_numbers(path: Path, frame: pd.DataFrame) -> np.ndarray:
         wrong = np.flatnonzero((numbers.isna() & (frame[column].str.lower() != "nan")).to_numpy())
         if len(wrong):
             value = frame[column].iloc[wrong[0]]
+            mend = (
+                "a column of texts is named by --text-column; several rows an example need "
+                "--id-column and --time-column."
+                if value.strip()
+                else "fill in what is missing, or leave the row out."
+            )
             raise DataError(
                 f"'{path}': row {wrong[0] + 2}, column '{column}' holds {value!r}, expected a "
-                "number; name a column of texts by --text-column."
+                f"number; {mend}"
             )
     return np.asarray(frame.astype(np.float64))
 

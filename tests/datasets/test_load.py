@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -521,3 +522,25 @@ def test_a_name_that_is_too_long_is_no_data() -> None:
 def test_a_source_that_was_damaged_is_refused(change: dict[str, object], said: str) -> None:
     with pytest.raises(DataError, match=f"says {said} of its data, which means nothing"):
         load_again({"data": "values.csv", **change})
+
+
+@pytest.mark.parametrize(
+    ("cell", "told"),
+    [
+        ("", "row 3, column 'a' holds '', expected a number; fill in what is missing"),
+        ("x", "row 3, column 'a' holds 'x', expected a number; a column of texts is named by"),
+    ],
+)
+def test_a_cell_that_is_no_number_is_named_with_its_mend(
+    tmp_path: Path, cell: str, told: str
+) -> None:
+    (tmp_path / "some.csv").write_text(f"a,b,label\n1,2,u\n{cell},3,v\n")
+    with pytest.raises(DataError, match=re.escape(told)):
+        load_dataset(tmp_path / "some.csv")
+
+
+def test_two_labels_of_one_series_are_told_plainly(tmp_path: Path) -> None:
+    (tmp_path / "some.csv").write_text("id,t,a,label\n1,0,2,u\n1,1,3,v\n")
+    columns = CsvColumns(id="id", time="t")
+    with pytest.raises(DataError, match="the rows of id '1' have the labels 'u' and 'v'"):
+        load_dataset(tmp_path / "some.csv", columns=columns)
