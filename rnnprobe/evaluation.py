@@ -9,6 +9,7 @@ import numpy as np
 
 from rnnprobe.classifier import KerasClassifier
 from rnnprobe.models import build_loss
+from rnnprobe.paired import unpacked
 from rnnprobe.records import Array, Split
 
 
@@ -31,8 +32,7 @@ class Evaluation(NamedTuple):
     @property
     def right(self) -> Array:
         """Bool (total,), which examples were right."""
-        packed = np.frombuffer(self.hits, np.uint8)
-        return np.unpackbits(packed, count=self.total).astype(bool)
+        return unpacked(self.hits, self.total)
 
 
 def evaluate(model: keras.Model, split: Split, loss: str = "cross-entropy") -> Evaluation:

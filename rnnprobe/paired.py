@@ -75,6 +75,11 @@ def compare_paired(first: Sequence[Array], second: Sequence[Array]) -> Paired:
     return _exact(int(gained[0]), int(lost[0]), ours.shape[1])
 
 
+def unpacked(hits: bytes, total: int) -> Array:
+    """Return bool (total,), which examples were right, of bits packed by `numpy.packbits`."""
+    return np.unpackbits(np.frombuffer(hits, np.uint8), count=total).astype(bool)
+
+
 def guessing(right: Array, y: Array) -> Paired:
     """Compare a classifier with always answering the most frequent class of these examples.
 

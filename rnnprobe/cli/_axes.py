@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from rnnprobe.cli import _complete
-from rnnprobe.cli._options import Decorator, IntRange, compose
+from rnnprobe.cli._options import Decorator, compose
+from rnnprobe.cli._types import IntRange
 from rnnprobe.search.space import AXES, Axis, known_names, parse_axis, value_text
 
 _DEFAULT_EPOCHS = 10

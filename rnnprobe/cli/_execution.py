@@ -12,7 +12,8 @@ from click.core import ParameterSource
 
 from rnnprobe._text import printable
 from rnnprobe.cli._complete import one_of
-from rnnprobe.cli._options import Decorator, FloatRange, compose, path_type
+from rnnprobe.cli._options import Decorator, compose
+from rnnprobe.cli._types import FloatRange, path_type
 from rnnprobe.search.space import AXES
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from rnnprobe.cli._options import (
     data_options,
     import_option,
     keras_at_work,
-    path_type,
 )
 from rnnprobe.cli._progress import downloads_told
+from rnnprobe.cli._types import path_type
 
 if TYPE_CHECKING:
     from rnnprobe.opening import OpenedModel

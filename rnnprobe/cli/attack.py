@@ -20,16 +20,10 @@ from rnnprobe.cli._model import (
     open_named,
     split_option,
 )
-from rnnprobe.cli._options import (
-    Command,
-    FloatRange,
-    Output,
-    output_options,
-    plots_option,
-    seed_option,
-)
+from rnnprobe.cli._options import Command, Output, output_options, plots_option, seed_option
 from rnnprobe.cli._progress import Progress, counting
 from rnnprobe.cli._several import refuse_other_data
+from rnnprobe.cli._types import FloatRange
 from rnnprobe.errors import UnknownNameError
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from rnnprobe.cli._model import model_argument, model_data_options, models_at_work, split_option
-from rnnprobe.cli._options import Command, IntRange, Output, output_options
+from rnnprobe.cli._options import Command, Output, output_options
 from rnnprobe.cli._several import open_several
+from rnnprobe.cli._types import IntRange
 
 
 @click.command("compare", cls=Command, short_help="Which of several models is better, and where.")

@@ -20,15 +20,14 @@ from rnnprobe.cli._model import (
 )
 from rnnprobe.cli._options import (
     Command,
-    IntRange,
     Output,
     csv_columns,
     output_options,
-    path_type,
     plots_option,
     seed_option,
 )
 from rnnprobe.cli._progress import Progress, counting
+from rnnprobe.cli._types import IntRange, path_type
 from rnnprobe.confusions import DEFAULT_PROBES, PROBES
 
 if TYPE_CHECKING:

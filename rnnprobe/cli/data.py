@@ -9,7 +9,6 @@ import click
 from rnnprobe.cli import _complete
 from rnnprobe.cli._options import (
     Command,
-    IntRange,
     Output,
     column_options,
     layout_option,
@@ -18,6 +17,7 @@ from rnnprobe.cli._options import (
     output_options,
     plots_option,
 )
+from rnnprobe.cli._types import IntRange
 
 
 @click.group("data", short_help="List, check and show data sets.")

@@ -16,15 +16,9 @@ from rnnprobe.cli._model import (
     models_at_work,
     open_named,
 )
-from rnnprobe.cli._options import (
-    Command,
-    IntRange,
-    Output,
-    output_options,
-    path_type,
-    seed_option,
-)
+from rnnprobe.cli._options import Command, Output, output_options, seed_option
 from rnnprobe.cli._progress import Progress, counting
+from rnnprobe.cli._types import IntRange, path_type
 from rnnprobe.hardening import ARMS, MISTAKES
 
 if TYPE_CHECKING:

@@ -17,15 +17,9 @@ from rnnprobe.cli._model import (
     split_option,
     what_option,
 )
-from rnnprobe.cli._options import (
-    Command,
-    IntRange,
-    Output,
-    output_options,
-    plots_option,
-    seed_option,
-)
+from rnnprobe.cli._options import Command, Output, output_options, plots_option, seed_option
 from rnnprobe.cli._progress import Progress
+from rnnprobe.cli._types import IntRange
 from rnnprobe.inspection import PARTS, SEVERAL_PARTS
 
 if TYPE_CHECKING:

@@ -23,13 +23,13 @@ from rnnprobe.cli._model import (
 from rnnprobe.cli._options import (
     Command,
     force_option,
-    path_type,
     plots_option,
     print_result,
     say_options,
     seed_option,
 )
 from rnnprobe.cli._progress import Progress, say_notes
+from rnnprobe.cli._types import path_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

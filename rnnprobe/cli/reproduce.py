@@ -15,9 +15,7 @@ from rnnprobe.cli._execution import execution, execution_options, resume_hint
 from rnnprobe.cli._interrupt import received
 from rnnprobe.cli._options import (
     Command,
-    IntRange,
     Output,
-    Texts,
     keras_at_work,
     keras_for_data,
     limit_option,
@@ -26,6 +24,7 @@ from rnnprobe.cli._options import (
     seed_option,
 )
 from rnnprobe.cli._progress import Progress, say_notes
+from rnnprobe.cli._types import IntRange, Texts
 from rnnprobe.experiments import EXPERIMENTS
 
 if TYPE_CHECKING:

@@ -21,7 +21,6 @@ from rnnprobe.cli._execution import (
 from rnnprobe.cli._interrupt import received
 from rnnprobe.cli._options import (
     Command,
-    IntRange,
     Output,
     data_options,
     keras_at_work,
@@ -31,6 +30,7 @@ from rnnprobe.cli._options import (
     seed_option,
 )
 from rnnprobe.cli._progress import Best, Progress
+from rnnprobe.cli._types import IntRange
 from rnnprobe.search import METRICS
 from rnnprobe.search.space import AXES, SearchSpace, value_text
 

@@ -14,17 +14,10 @@ from rnnprobe.cli._model import (
     models_at_work,
     open_named,
 )
-from rnnprobe.cli._options import (
-    Command,
-    FloatRange,
-    IntRange,
-    Output,
-    output_options,
-    plots_option,
-    seed_option,
-)
+from rnnprobe.cli._options import Command, Output, output_options, plots_option, seed_option
 from rnnprobe.cli._progress import Progress
 from rnnprobe.cli._time_left import TimeLeft
+from rnnprobe.cli._types import FloatRange, IntRange
 
 if TYPE_CHECKING:
     from rnnprobe.attacks._synthesis import Synthesis

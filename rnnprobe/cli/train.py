@@ -13,18 +13,17 @@ from rnnprobe.cli._complete import one_of
 from rnnprobe.cli._interrupt import received
 from rnnprobe.cli._options import (
     Command,
-    IntRange,
     Output,
     data_options,
     keras_at_work,
     load_data,
     output_options,
-    path_type,
     plots_option,
     seed_option,
 )
 from rnnprobe.cli._progress import Best, Progress
 from rnnprobe.cli._time_left import TimeLeft
+from rnnprobe.cli._types import IntRange, path_type
 from rnnprobe.search.space import SearchSpace, canonical, to_specs
 
 if TYPE_CHECKING:

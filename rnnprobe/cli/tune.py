@@ -11,18 +11,17 @@ from rnnprobe.cli._execution import entries_there, execution, execution_options,
 from rnnprobe.cli._interrupt import received
 from rnnprobe.cli._options import (
     Command,
-    IntRange,
     Output,
     data_options,
     keras_at_work,
     load_data,
     output_options,
-    path_type,
     plots_option,
     seed_option,
 )
 from rnnprobe.cli._progress import Best, Progress
 from rnnprobe.cli._time_left import TimeLeft
+from rnnprobe.cli._types import IntRange, path_type
 from rnnprobe.search import TUNERS
 from rnnprobe.search.space import SearchSpace, value_text
 

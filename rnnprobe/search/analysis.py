@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnnprobe.records import Array
+from rnnprobe.paired import unpacked
 from rnnprobe.search.results import Cell, SweepResult
 from rnnprobe.search.space import AXES, Value
 from rnnprobe.statistics import (
@@ -49,13 +49,11 @@ def _p_value(first: Cell, second: Cell, num_examples: int) -> float:
     common = sorted(set(ours) & set(theirs))
     if not common:
         return 1.0
-    both = (np.stack([_bits(hits[r], num_examples) for r in common]) for hits in (ours, theirs))
+    both = (
+        np.stack([unpacked(bytes.fromhex(hits[repeat]), num_examples) for repeat in common])
+        for hits in (ours, theirs)
+    )
     return compare_configurations(*both).p_value
-
-
-def _bits(hits: str, num_examples: int) -> Array:
-    packed = np.frombuffer(bytes.fromhex(hits), np.uint8)
-    return np.unpackbits(packed, count=num_examples).astype(bool)
 
 
 @dataclass(frozen=True)
